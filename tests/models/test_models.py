@@ -1,0 +1,168 @@
+"""Each network against its document: parameters, shapes, initial values and the listed order of layers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import nn
+
+from src.models.cifar_cnn import CifarCNN
+from src.models.fer_cnn import FerCNN
+from src.models.mnist_cnn import MnistCNN
+from src.models.simple_cnn import SimpleCNN
+
+CONF = Path(__file__).parents[2] / "conf" / "model"
+NETWORKS = [MnistCNN, CifarCNN, SimpleCNN, FerCNN]
+# name, (C, H, W), classes, trainable parameters
+DOCUMENTS = [
+    ("mnist_cnn", (1, 28, 28), 10, 434_258),
+    ("cifar_cnn", (3, 32, 32), 10, 541_094),
+    ("simple_cnn", (1, 28, 28), 10, 103_018),
+    ("fer_cnn", (1, 48, 48), 7, 2_292_551),
+]
+
+
+def literal_mnist() -> nn.Module:
+    return nn.Sequential(
+        *[nn.Conv2d(1, 20, 3), nn.MaxPool2d(2), nn.ReLU()],
+        *[nn.Flatten(), nn.Linear(3380, 128), nn.ReLU(), nn.Linear(128, 10)],
+    )
+
+
+def literal_cifar() -> nn.Module:
+    return nn.Sequential(
+        *[nn.Conv2d(3, 16, 3, padding=1), nn.ELU(), nn.MaxPool2d(2)],
+        *[nn.Conv2d(16, 32, 3, padding=1), nn.ELU(), nn.MaxPool2d(2)],
+        *[nn.Conv2d(32, 64, 3, padding=1), nn.ELU(), nn.MaxPool2d(2)],
+        *[
+            nn.Flatten(),
+            nn.Dropout(0.25),
+            nn.Linear(1024, 500),
+            nn.ELU(),
+            nn.Dropout(0.25),
+            nn.Linear(500, 10),
+        ],
+    )
+
+
+def literal_simple() -> nn.Module:
+    return nn.Sequential(
+        *[nn.Conv2d(1, 8, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2)],
+        *[nn.Conv2d(8, 16, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2)],
+        *[nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)],
+    )
+
+
+def literal_fer() -> nn.Module:
+    return nn.Sequential(
+        *[nn.Conv2d(1, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2)],
+        *[nn.Conv2d(64, 128, 3, padding=1), nn.BatchNorm2d(128), nn.ReLU()],
+        *[nn.Conv2d(128, 256, 3, padding=1), nn.BatchNorm2d(256), nn.ReLU(), nn.MaxPool2d(2)],
+        *[nn.Conv2d(256, 256, 3, padding=1), nn.BatchNorm2d(256), nn.ReLU()],
+        *[nn.Conv2d(256, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2)],
+        *[nn.Flatten(), nn.Linear(2304, 512), nn.ReLU(), nn.Linear(512, 7)],
+    )
+
+
+@pytest.mark.parametrize(("name", "shape", "classes", "parameters"), DOCUMENTS)
+def test_the_yaml_file_builds_the_network_of_the_document(name, shape, classes, parameters):
+    network = instantiate(OmegaConf.load(CONF / f"{name}.yaml"))
+    assert sum(p.numel() for p in network.parameters() if p.requires_grad) == parameters
+    assert network.input_shape == shape
+    assert network.classes == classes
+    assert network(torch.randn(2, *shape)).shape == (2, classes)
+
+
+@pytest.mark.parametrize(
+    ("network", "literal"),
+    [
+        (MnistCNN, literal_mnist),
+        (CifarCNN, literal_cifar),
+        (SimpleCNN, literal_simple),
+        (FerCNN, literal_fer),
+    ],
+)
+def test_outputs_and_gradients_equal_those_of_the_documents_own_layer_order(network, literal):
+    torch.manual_seed(0)
+    ours, twin = network().double(), literal().double()
+    with torch.no_grad():
+        for mine, theirs in zip(ours.parameters(), twin.parameters(), strict=True):
+            # Away from the initial values: batch norm's weights take both signs.
+            mine.add_(torch.randn_like(mine), alpha=0.1 if mine.ndim > 1 else 1.0)
+            theirs.copy_(mine)
+    images = torch.randn(4, *ours.input_shape, dtype=torch.float64)
+    labels = torch.arange(4)
+    logits = []
+    for module in (ours, twin):
+        torch.manual_seed(1)  # the same dropout masks
+        logits.append(module(images))
+        nn.functional.cross_entropy(logits[-1], labels).backward()
+    torch.testing.assert_close(logits[0], logits[1])
+    for mine, theirs in zip(ours.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
+    torch.testing.assert_close(ours.eval()(images), twin.eval()(images))  # batch norm's running statistics
+
+
+def test_fer_cnn_starts_from_the_posted_initial_values():
+    network = FerCNN(width=0.1)
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert (len(norms), len(layers)) == (5, 7)
+    assert all((m.weight == 1).all() and (m.bias == 0).all() for m in norms)
+    assert all((m.bias == 0).all() and m.weight.std() > 0 for m in layers)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_person_may_vary_channels_size_classes_and_width(network):
+    narrow, wide = (network(in_channels=2, size=17, classes=4, width=width) for width in (0.25, 0.5))
+    assert narrow.input_shape == (2, 17, 17)
+    assert narrow(torch.randn(3, 2, 17, 17)).shape == wide(torch.randn(3, 2, 17, 17)).shape == (3, 4)
+    for small, large in zip(narrow.modules(), wide.modules(), strict=True):
+        if isinstance(small, nn.Conv2d):
+            assert large.out_channels == 2 * small.out_channels
+    assert network(in_channels=1, size=8, width=1e-9)(torch.randn(2, 1, 8, 8)).shape[0] == 2
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_dropout_acts_in_training_only(network):
+    net = network(width=0.5, dropout=0.5)
+    images = torch.randn(4, *net.input_shape)
+    assert not torch.equal(net(images), net(images))
+    net.eval()
+    assert torch.equal(net(images), net(images))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("in_channels", 0),
+        ("in_channels", 1.5),
+        ("size", 3),
+        ("size", "abc"),
+        ("classes", 1),
+        ("classes", True),
+        ("classes", None),
+        ("width", 0),
+        ("width", float("inf")),
+        ("width", float("nan")),
+        ("dropout", 1),
+        ("dropout", -0.1),
+        ("dropout", "much"),
+    ],
+)
+def test_an_argument_that_gives_no_network_is_a_sentence_that_names_it(network, argument, value):
+    with pytest.raises(ValueError, match=f"_cnn needs {argument} to be .* not {value!r}"):
+        network(**{argument: value})
+
+
+@pytest.mark.parametrize(("network", "smallest"), [(MnistCNN, 4), (CifarCNN, 8), (SimpleCNN, 4), (FerCNN, 8)])
+def test_the_smallest_image_is_one_that_every_pooling_leaves_a_pixel_of(network, smallest):
+    channels = network(size=smallest, width=0.1).input_shape[0]
+    assert network(size=smallest, width=0.1)(torch.randn(2, channels, smallest, smallest)).isfinite().all()
+    with pytest.raises(
+        ValueError, match=f"size to be a whole number of at least {smallest}, not {smallest - 1}"
+    ):
+        network(size=smallest - 1)
