@@ -6,11 +6,11 @@ from src.models.arguments import check_arguments, scaled
 
 
 class CifarCNN(nn.Module):
-    """d_16, d_32, d_64, dropout, f_1024-500, ELU, dropout, f_500-10; d_k: padded 3x3 convolution, ELU, pooling.
+    """d_16, d_32, d_64, dropout, f_1024-500, ELU, dropout, f_500-10; d_k: 3x3 convolution, ELU, pooling.
 
-    (N, in_channels, size, size) -> (N, classes) logits. 541,094 parameters by default. `width` multiplies the
-    filters and hidden units; the document has dropout but not its probability. Raises ValueError for
-    arguments that give no network.
+    Convolutions are padded. (N, in_channels, size, size) -> (N, classes) logits. 541,094 parameters by default.
+    `width` multiplies the filters and hidden units; the document has dropout but not its probability. Raises
+    ValueError for arguments that give no network.
     """
 
     def __init__(
@@ -25,19 +25,23 @@ class CifarCNN(nn.Module):
         check_arguments("cifar_cnn", 8, in_channels, size, classes, width, dropout)
         self.input_shape = (in_channels, size, size)
         self.classes = classes
-        *filters, hidden = scaled(width, 16, 32, 64, 500)
+        first, second, third, hidden = scaled(width, 16, 32, 64, 500)
         # ELU is monotone, so pooling first is the same function at a quarter of the exponentials.
         self.features = nn.Sequential(
-            *(
-                layer
-                for before, after in zip([in_channels, *filters], filters, strict=False)
-                for layer in (nn.Conv2d(before, after, 3, padding=1), nn.MaxPool2d(2), nn.ELU())
-            )
+            nn.Conv2d(in_channels, first, 3, padding=1),
+            nn.MaxPool2d(2),
+            nn.ELU(),
+            nn.Conv2d(first, second, 3, padding=1),
+            nn.MaxPool2d(2),
+            nn.ELU(),
+            nn.Conv2d(second, third, 3, padding=1),
+            nn.MaxPool2d(2),
+            nn.ELU(),
         )
         self.classifier = nn.Sequential(
             nn.Flatten(),
             nn.Dropout(dropout),
-            nn.Linear(filters[-1] * (size // 8) ** 2, hidden),
+            nn.Linear(third * (size // 8) ** 2, hidden),
             nn.ELU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, classes),
