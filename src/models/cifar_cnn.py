@@ -8,9 +8,9 @@ from src.models.arguments import check_arguments, scaled
 class CifarCNN(nn.Module):
     """d_16, d_32, d_64, dropout, f_1024-500, ELU, dropout, f_500-10; d_k: 3x3 convolution, ELU, pooling.
 
-    Convolutions are padded. (N, in_channels, size, size) -> (N, classes) logits. 541,094 parameters by default.
-    `width` multiplies the filters and hidden units; the document has dropout but not its probability. Raises
-    ValueError for arguments that give no network.
+    Convolutions are padded. (N, in_channels, size, size) -> (N, classes) logits. 541,094 parameters by
+    default. `width` multiplies the filters and hidden units; the document has dropout but not its probability.
+    Raises ValueError for arguments that give no network.
     """
 
     def __init__(
