@@ -1,8 +1,8 @@
 """Independent streams of random numbers, all derived from one seed.
 
-Each purpose ("weights", "order", "dropout", "split", ...) has a stream of its own, so what one draws never moves
-another, and a stream with a counter (the epoch) can be entered anywhere: a resumed run draws what an uninterrupted
-one draws.
+Each purpose ("weights", "order", "dropout", "split", ...) has a stream of its own, so what one draws never
+moves another, and a stream with a counter (the epoch) can be entered anywhere: a resumed run draws what an
+uninterrupted one draws.
 """
 
 from __future__ import annotations

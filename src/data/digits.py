@@ -7,7 +7,7 @@ from src.data.in_memory import InMemoryDataModule, Split
 
 
 class Digits(InMemoryDataModule):
-    """1,797 grey handwritten digits of 10 classes, 8x8, scaled to 28x28; a stratified fifth is the validation set.
+    """1,797 grey handwritten digits of 10 classes, 8x8, scaled to 28x28; a stratified fifth to validate on.
 
     Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998 (its test part).
     """

@@ -48,7 +48,7 @@ class Split:
 
     @cached_property
     def rows(self) -> Tensor:
-        """The inputs as (N, H * W * C) in the order of memory: a view, from which one row copy gathers a sample."""
+        """The inputs as (N, H * W * C) in the order of memory: a view in which a sample is one row."""
         return self.inputs.movedim(1, -1).flatten(1)
 
     def part(self, index: Tensor) -> Split:
@@ -63,8 +63,9 @@ class Split:
 def stratified_sample(targets: Tensor, count: int, chance: torch.Generator) -> Tensor:
     """Indices of `count` samples, ascending, int64 (count,), in which every class has its share.
 
-    Each class is shuffled and its member of rank k (from 0) placed at k / size of the class; the `count` lowest places
-    are taken. So each class is within one sample of its share, and is there at all if `count` allows.
+    Each class is shuffled and its member of rank k (from 0) placed at k / size of the class; the `count`
+    lowest places are taken. So each class is within one sample of its share, and there at all if `count`
+    allows.
     """
     shuffled = torch.randperm(len(targets), generator=chance)
     by_class = shuffled[targets[shuffled].argsort(stable=True)]
@@ -104,8 +105,8 @@ class _Blocks:
         return math.ceil(self._steps / self._size)
 
     def __iter__(self) -> Iterator[Block]:
-        # A generator: the epoch is read when the first block is asked for. Lightning makes its first iterator before
-        # it has put a resumed run's epoch right.
+        # A generator: the epoch is read when the first block is asked for. Lightning makes its first iterator
+        # before it has put a resumed run's epoch right.
         batches = self._batches()
         for start in range(0, self._steps, self._size):
             yield Block(self._data, self._split, batches[start : start + self._size])
@@ -114,19 +115,19 @@ class _Blocks:
 class InMemoryDataModule(pl.LightningDataModule):
     """A dataset held in memory as two splits, `train` and `val`.
 
-    Batch order is a pure function of `seed` and the epoch. Splits are drawn with `split_seed`, which does not move
-    with `seed`. Images are normalised with the mean and deviation of each channel over the train split.
+    Batch order is a pure function of `seed` and the epoch. Splits are drawn with `split_seed`, which does not
+    move with `seed`. Images are normalised with the mean and deviation of each channel over the train split.
 
-    By default the validation set is the dataset's official held-out set, as in Yang & Huang 2019: accuracies on it
-    are comparable to published ones, but whatever is chosen by them is chosen on the test set. With `val_fraction`
-    the validation set is a part of the training set instead and the official one is left alone.
+    By default the validation set is the dataset's official test set, as in Yang & Huang 2019: accuracies
+    compare to published ones, but whatever is chosen by them is chosen on the test set. With `val_fraction`
+    the validation set is a part of the training set instead and the official test set is left alone.
 
     Args:
         batch_size: samples per training batch; the last batch of an epoch may be smaller.
         seed: of the run.
         root: folder of the files; used by datasets that have any.
-        val_fraction: stratified part of the training set to validate on, in (0, 1). None: the official held-out set,
-            or a fifth where there is none.
+        val_fraction: stratified part of the training set to validate on, in (0, 1). None: the official test
+            set, or a fifth where there is none.
         split_seed: of val_fraction and limit.
         limit: at most that many samples of each split, stratified, for a quick look. None: all.
         block_size: batches per Block. None: up to 32, with at least 20 blocks an epoch.
@@ -135,7 +136,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         input_shape: (C, H, W) of an image, or (F,).
         classes: how many; None for regression.
         train, val: the splits, after `setup`.
-        mean, std: of the train split's values from 0 to 255, float32 (C, 1, 1); for float inputs 0 and 1, (F,).
+        mean, std: of the train split's pixels, 0 to 255, float32 (C, 1, 1); for float inputs 0 and 1, (F,).
 
     Raises:
         UserError: an argument is out of range, or (in `setup`) the files are missing or damaged.
@@ -183,16 +184,15 @@ class InMemoryDataModule(pl.LightningDataModule):
         self._fingerprint: str | None = None
 
     def read(self) -> tuple[Split, Split | None]:
-        """The training set and the official held-out set, None if the dataset has none."""
+        """The training set and the official test set, None if the dataset has none."""
         raise NotImplementedError
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the data, once, and moves them to the trainer's device, if there is a trainer."""
         if not hasattr(self, "train"):
             train, held_out = self.read()
-            self.train, self.val = (
-                self._limited(split, i) for i, split in enumerate(self._split(train, held_out))
-            )
+            train, val = self._split(train, held_out)
+            self.train, self.val = self._limited(train, 0), self._limited(val, 1)
             self.mean, self.std = _moments(self.train.inputs)
             self.to(self.device)
         if self.trainer is not None:
@@ -222,7 +222,8 @@ class InMemoryDataModule(pl.LightningDataModule):
             return split
         if self.limit < (self.classes or 1):
             raise UserError(
-                f"data.limit={self.limit} is below the {self.classes} classes; give at least {self.classes}, or null."
+                f"data.limit={self.limit} is less than one sample per class; "
+                f"give at least {self.classes}, or null."
             )
         chance = generator(self.split_seed, "limit", counter)
         return split.part(stratified_sample(split.targets, self.limit, chance))
@@ -230,8 +231,8 @@ class InMemoryDataModule(pl.LightningDataModule):
     def to(self, device: torch.device | str) -> None:
         """Makes `device` the one that batches are on.
 
-        The splits themselves move there too, unless they would take half of a GPU's free memory: then they stay, and
-        each batch is moved.
+        The splits themselves move there too, unless they would take half of a GPU's free memory: then they
+        stay, and each batch is moved.
         """
         self.device = torch.device(device)
         home = self.device
@@ -275,7 +276,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         return self._fingerprint
 
     def train_batches(self, epoch: int) -> tuple[Tensor, ...]:
-        """The batches of an epoch as indices into `train`, int64: a pure function of the seed and the epoch."""
+        """The batches of an epoch as indices into `train`, int64, a pure function of seed and epoch."""
         order = torch.randperm(len(self.train), generator=generator(self.seed, "order", epoch))
         return order.to(self.train.targets.device).split(self.batch_size)
 
@@ -304,7 +305,7 @@ def check_whole_number(name: str, value: Any, least: int, optional: bool = False
 
 
 def _moments(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each channel, exact to the last bit of float64: from counts of the 256 values."""
+    """Mean and deviation of each channel, in float64 from the exact counts of the 256 values."""
     if inputs.dtype != torch.uint8:
         return torch.zeros(inputs.shape[1:]), torch.ones(inputs.shape[1:])
     values = torch.arange(256, dtype=torch.float64)

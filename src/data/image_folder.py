@@ -1,0 +1,118 @@
+"""A person's own images, one folder per class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from src.data.files import Decoded, decoded_copy
+from src.data.in_memory import InMemoryDataModule, Split, check_whole_number
+from src.errors import UserError
+
+
+class ImageFolder(InMemoryDataModule):
+    """Images in folders named after their classes, brought to one size (the aspect ratio is not kept).
+
+    `root` has a folder `train` and beside it `val` or `test` (the validation set; `val` if both are there),
+    each with a folder per class; or it, or `train` alone, has a folder per class, and a stratified part
+    (`val_fraction`, by default a fifth) is the validation set. Classes are numbered in the order of their
+    names.
+
+    Args:
+        batch_size, seed, root, val_fraction, split_seed, limit, block_size: as in InMemoryDataModule.
+        size: pixels a side.
+        channels: 3 (colour) or 1 (grey).
+
+    Raises:
+        UserError: an argument is out of range, there are fewer than two classes, or (in `setup`) a class
+        without
+            images or an image that cannot be read.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        seed: int,
+        root: str | Path = "data/folder",
+        size: int = 32,
+        channels: int = 3,
+        val_fraction: float | None = None,
+        split_seed: int = 0,
+        limit: int | None = None,
+        block_size: int | None = None,
+    ) -> None:
+        super().__init__(batch_size, seed, root, val_fraction, split_seed, limit, block_size)
+        check_whole_number("data.size", size, 1)
+        if channels not in (1, 3):
+            raise UserError(f"data.channels={channels} is not allowed; give 3 for colour or 1 for grey.")
+        self.input_shape = (channels, size, size)
+        if not self.root.is_dir():
+            raise UserError(f"data.root={self.root} is not a folder; give the folder your images are in.")
+        self._train = self.root / "train" if (self.root / "train").is_dir() else self.root
+        tests = [self.root / name for name in ("val", "test") if self._train != self.root]
+        self._test = next((folder for folder in tests if folder.is_dir()), None)
+        self.names = _class_names(self._train)
+        if len(self.names) < 2:
+            raise UserError(
+                f"{self._train} has {len(self.names)} class folders; make at least two, with images in each."
+            )
+        self.classes = len(self.names)
+
+    def read(self) -> tuple[Split, Split | None]:
+        channels, size, _ = self.input_shape
+        return decoded_copy(self.root, f"folder-{channels}x{size}x{size}", self._find, self._decode).splits()
+
+    def _find(self) -> list[Path]:
+        files = [file for name in self.names for file in _images(self._train / name)]
+        if self._test is not None:
+            if unknown := sorted(set(_class_names(self._test)) - set(self.names)):
+                raise UserError(
+                    f"{self._test / unknown[0]} is a class that {self._train} lacks; add or remove it."
+                )
+            files += [file for name in _class_names(self._test) for file in _images(self._test / name)]
+        return files
+
+    def _decode(self, files: Sequence[Path]) -> Decoded:
+        test = [file for file in files if self._test is not None and file.is_relative_to(self._test)]
+        train = files[: len(files) - len(test)]
+        return Decoded(*self._load(self._train, train), *self._load(self._test or self.root, test))
+
+    def _load(self, folder: Path, files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+        channels, size, _ = self.input_shape
+        pixels = np.empty((len(files), size, size, channels), np.uint8)
+        for i, file in enumerate(files):
+            try:
+                with Image.open(file) as image:
+                    upright = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                raise UserError(f"{file} cannot be read as an image; repair or remove it.") from error
+            scaled = upright.resize((size, size), Image.Resampling.BILINEAR)
+            pixels[i] = np.asarray(scaled).reshape(size, size, channels)
+        labels = [self.names.index(file.relative_to(folder).parts[0]) for file in files]
+        return pixels, np.array(labels, np.int64)
+
+
+def _class_names(folder: Path) -> list[str]:
+    """Folders, but hidden ones and the one that the decoded copy is in."""
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and path.name != "decoded"
+    )
+
+
+def _images(folder: Path) -> list[Path]:
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMG_EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    )
+    if not files:
+        raise UserError(
+            f"{folder} has no images ({', '.join(IMG_EXTENSIONS)}); add some or remove the folder."
+        )
+    return files
