@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test test-all lint format tensorboard clean
+
+help: ## list the targets
+	@grep -hE '^[a-z_0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
+
+setup: .venv/installed ## make the virtual environment in .venv
+
+.venv/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "lr-lab needs Python 3.11 or newer; name one with make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## train 3 rates x 3 strategies on embedded digits; minutes on 2 cores, no download
+	$(BIN)/python -m src.train -m study=demo lr=0.1,0.01,0.001 strategy=epoch,cutoff,oscillate
+
+test: setup ## run the tests, without the slow ones
+	$(BIN)/pytest -m "not slow"
+
+test-all: setup ## run all tests
+	$(BIN)/pytest
+
+lint: setup ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## put code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+tensorboard: setup ## look at the curves of all runs in outputs/
+	$(BIN)/tensorboard --logdir outputs
+
+clean: ## remove the virtual environment and caches; data and outputs stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

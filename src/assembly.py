@@ -1,0 +1,125 @@
+"""The parts of a run, each built from its group of the configuration."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import hydra
+import pytorch_lightning as pl
+import torch
+from hydra.errors import InstantiationException
+from torch import nn
+
+from src.chance import stream
+from src.data.in_memory import InMemoryDataModule
+from src.errors import UserError
+from src.modules.block import BlockModule
+from src.modules.classification import Classification
+from src.modules.regression import Regression
+from src.schedule.callback import Schedule
+from src.schedule.sequences import Sequence
+
+Config = Mapping[str, Any]
+
+
+def build(group: Config, **arguments: Any) -> Any:
+    """Hydra's instantiate, with the sentence of a refused argument instead of Hydra's own.
+
+    Raises:
+        UserError: the class does not know an argument, or does not allow its value.
+    """
+    try:
+        return hydra.utils.instantiate(dict(group), **arguments, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError | ValueError | TypeError):
+            raise UserError(str(error.__cause__)) from error
+        raise UserError(str(error).splitlines()[0]) from error
+
+
+def build_data(config: Config) -> InMemoryDataModule:
+    """The data module; nothing is read yet."""
+    return build(config["data"], batch_size=config["batch_size"], seed=config["seed"])
+
+
+def build_network(config: Config, data: InMemoryDataModule) -> nn.Module:
+    """The network with its initial weights: drawn from the seed alone, or read from `init_from`.
+
+    Raises:
+        UserError: the network does not fit the data, or `init_from` does not fit the network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream(config["seed"], "weights"))
+        net: nn.Module = build(config["model"])
+    if (net.input_shape, net.classes) != (data.input_shape, data.classes):
+        raise UserError(
+            f"model={config['names']['model']} takes {_shape(net)}, but data={config['names']['data']} has "
+            f"{_shape(data)}; choose another model, or override {_overrides(data)}."
+        )
+    if config["init_from"]:
+        try:
+            net.load_state_dict(torch.load(config["init_from"], map_location="cpu", weights_only=True))
+        except Exception as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"init_from={config['init_from']} holds no weights for model={config['names']['model']} ({reason}); "
+                "name a file that torch.save wrote of this network's state_dict."
+            ) from error
+    return net
+
+
+def _shape(part: Any) -> str:
+    outputs = "one number" if part.classes is None else f"{part.classes} classes"
+    return f"{'x'.join(map(str, part.input_shape))} in {outputs}"
+
+
+def _overrides(data: InMemoryDataModule) -> str:
+    if data.classes is None:
+        return "the data"
+    channels, size, _ = data.input_shape
+    return f"model.in_channels={channels} model.size={size} model.classes={data.classes}"
+
+
+def build_schedule(config: Config, steps_per_epoch: int) -> Schedule:
+    """Sequence, warmup and strategy; a sequence whose `total` is null ends with the run."""
+    strategy = build(config["strategy"])
+    missing = {}
+    if "total" in config["sequence"] and config["sequence"]["total"] is None:
+        missing["total"] = strategy.most_advances(config["epochs"], steps_per_epoch)
+    sequence: Sequence = build(config["sequence"], lr=config["lr"], **missing)
+    if config["warmup"]:
+        sequence = build(config["warmup"], sequence=sequence)
+    return Schedule(sequence, strategy)
+
+
+def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: float) -> BlockModule:
+    """The LightningModule that the data call for, with an optimizer that starts at `lr`."""
+    optimizer = partial(build(config["optimizer"]), lr=lr)
+    if data.classes is None:
+        return Regression(net, optimizer, config["seed"])
+    return Classification(net, optimizer, config["seed"], data.classes)
+
+
+def build_probes(config: Config) -> list[pl.Callback]:
+    """The probes chosen, in the order of their names."""
+    return [build(probe) for _, probe in sorted(config["probes"].items())]
+
+
+def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Trainer:
+    """The Trainer with everything switched off that the callbacks do themselves."""
+    # What Lightning has to say goes to the run's log; the terminal is for the run.
+    logging.getLogger("pytorch_lightning").handlers.clear()
+    logging.getLogger("pytorch_lightning").propagate = True
+    logging.captureWarnings(True)
+    return build(
+        config["trainer"],
+        max_epochs=config["epochs"],
+        callbacks=list(callbacks),
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )

@@ -1,0 +1,102 @@
+"""From Hydra's composed configuration to a plain, checked one. Needs no torch, so that mistakes answer at once."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from src.errors import UserError
+
+CONFIG_DIR = Path(__file__).resolve().parents[1] / "conf"
+
+# The report's names of its sequences (Yang & Huang 2019, section 3.1), for those who type them.
+_ALIASES = {"seq1": "inverse", "seq2": "inverse_sqrt", "seq3": "exponential", "seq4": "cyclic"}
+
+
+def resolve(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration of one run as plain containers, interpolations resolved, top-level values checked.
+
+    Raises:
+        UserError: a value is missing, of the wrong type or out of range; the sentence names it and what is allowed.
+    """
+    try:
+        config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error
+    config["names"]["sequence"] = _ALIASES.get(config["names"]["sequence"], config["names"]["sequence"])
+    config["lr"] = _rate(config["lr"])
+    for key, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+        _check_whole_number(key, config[key], least)
+    for key in ("study", "output_dir"):
+        if not isinstance(config[key], str) or not config[key].strip():
+            raise UserError(
+                f"{key}={config[key]!r} is not a name; give a folder's name, such as {key}=first_look."
+            )
+    if "/" in config["study"] or config["study"].startswith("."):
+        raise UserError(
+            f"study={config['study']} is not one folder's name; leave out slashes and leading dots."
+        )
+    if config["trainer"]["devices"] not in (1, "1"):
+        raise UserError(
+            f"trainer.devices={config['trainer']['devices']} is not 1: one run trains on one device; "
+            "to use several devices, start a sweep with -m, which puts a run on each."
+        )
+    return config
+
+
+def compose(*overrides: str) -> dict[str, Any]:
+    """The configuration of the run that `python -m src.train *overrides` would train, for use from Python.
+
+    Raises:
+        UserError: as `resolve`.
+    """
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        cfg = hydra.compose("train", list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return resolve(cfg)
+
+
+def _rate(lr: Any) -> float:
+    if isinstance(lr, bool) or not isinstance(lr, int | float) or not (lr > 0 and math.isfinite(lr)):
+        raise UserError(f"lr={lr} is not a learning rate; give a finite number above 0, such as lr=0.01.")
+    return float(lr)
+
+
+def _check_whole_number(key: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{key}={value} is not allowed; give a whole number of at least {least}.")
+
+
+def check_choices(arguments: Sequence[str]) -> None:
+    """Refuses, in a sentence, a choice on the command line that no file in conf/ answers to.
+
+    Hydra would say the same over several lines and, in a sweep, only when it comes to that run.
+
+    Args:
+        arguments: the command line, such as ``["-m", "strategy=epoch,cutof"]``.
+
+    Raises:
+        UserError: a group has no such choice.
+    """
+    for argument in arguments:
+        group, separator, choices = argument.partition("=")
+        folder = CONFIG_DIR / group.lstrip("+")
+        if not separator or not folder.is_dir() or any(mark in choices for mark in "[({$'\""):
+            continue
+        known = sorted(file.stem for file in folder.glob("*.yaml"))
+        for choice in choices.split(","):
+            if choice.strip() not in (*known, "null"):
+                close = difflib.get_close_matches(choice, known, n=1)
+                hint = f"; did you mean {close[0]}?" if close else "."
+                raise UserError(f"{group}={choice} is not a choice; allowed are {', '.join(known)}{hint}")

@@ -1,0 +1,1 @@
+"""LightningModules: a network, its loss and its metrics."""

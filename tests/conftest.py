@@ -1,0 +1,42 @@
+"""Shared by all tests: one thread, configurations composed as the command line would, real data where it lies."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from src.config import compose
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def run_config(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """A function of overrides: the resolved configuration of a short run on digits that writes under tmp_path."""
+
+    def configuration(*overrides: str) -> dict[str, Any]:
+        short = (
+            "epochs=3",
+            "data.limit=256",
+            "trainer.accelerator=cpu",
+            f"output_dir={tmp_path / 'outputs'}",
+        )
+        return compose(*short, *overrides)
+
+    return configuration
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """A folder with MNIST and CIFAR-10 in torchvision's layout; skips the test where there is none."""
+    for folder in (REPOSITORY.parent / "shared" / "data", REPOSITORY / "data"):
+        if (folder / "MNIST" / "raw").is_dir() and (folder / "cifar-10-batches-py").is_dir():
+            return folder
+    pytest.skip("MNIST and CIFAR-10 are neither in ../shared/data nor in data/")
