@@ -260,7 +260,7 @@ class OneCycle(EndingSequence):
 class WarmupStableDecay(EndingSequence):
     """A line up to ``lr``, ``lr`` for most of the time, a line down (Hu et al. 2024, MiniCPM, section 4).
 
-    ``warmup`` and ``decay`` are fractions of ``total``, rounded to whole advances. The rise starts at
+    ``warmup`` (rounded down to whole advances) and ``decay`` are fractions of ``total``. The rise starts at
     start_factor * lr; the fall, a line as in Hägele et al. 2024 (arXiv 2405.18392), ends at end_factor * lr.
     """
 
@@ -281,11 +281,10 @@ class WarmupStableDecay(EndingSequence):
             )
 
     def __call__(self, n: int) -> float:
-        rise = round(self.warmup * self.total)
-        fall = min(round(self.decay * self.total), self.total - rise)
+        rise, fall = int(self.warmup * self.total), self.decay * self.total
         if n < rise:
             return self.lr * (self.start_factor + (1 - self.start_factor) * n / rise)
-        if n <= self.total - fall:
+        if fall == 0 or n <= self.total - fall:
             return self.lr
         return self.lr * (1 - (1 - self.end_factor) * min((n - self.total + fall) / fall, 1.0))
 

@@ -2,8 +2,8 @@
 
 A strategy is a pure function ``(state, epoch, val_loss) -> (state, advance)``, asked after the validation of
 each epoch (counted from 0). ``state`` is None at first and then a plain dict of numbers that survives JSON;
-it is never changed in place. ``val_loss`` is l_e, the validation loss after epoch e. A loss that is not finite
-raises nothing and never enters a state.
+it is never changed in place. ``val_loss`` is l_e, the validation loss after epoch e. A loss that is not
+finite raises nothing and never enters a state.
 
 Besides being called, a strategy tells
 
@@ -148,7 +148,7 @@ class Plateau(Strategy):
         return loss < best - self.threshold
 
     def most_advances(self, epochs: int, steps_per_epoch: int) -> int:
-        # Epoch 0 sets the best, so the first advance comes after epoch patience + 1, and one after the last epoch
+        # Epoch 0 sets the best, so the first advance comes after epoch patience + 1; one after the last epoch
         # has no effect.
         between = self.patience + 1 + self.cooldown
         return 1 + max(epochs - 2 + self.cooldown, 0) // between
