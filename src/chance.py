@@ -23,9 +23,7 @@ def stream(seed: int, name: str, *counters: int) -> int:
         ValueError: seed or a counter is negative.
     """
     if min(seed, *counters, 0) < 0:
-        raise ValueError(
-            f"seed={seed} with counters {counters} is not allowed; give whole numbers from 0 on."
-        )
+        raise ValueError(f"seed={seed} with counters {counters} is not allowed; give whole numbers from 0 on.")
     # A digest and not hash(): Python salts the hash of a string anew in every process.
     purpose = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     state = np.random.SeedSequence(seed, spawn_key=(purpose, *counters)).generate_state(1, np.uint64)

@@ -38,13 +38,9 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         _check_whole_number(key, config[key], least)
     for key in ("study", "output_dir"):
         if not isinstance(config[key], str) or not config[key].strip():
-            raise UserError(
-                f"{key}={config[key]!r} is not a name; give a folder's name, such as {key}=first_look."
-            )
+            raise UserError(f"{key}={config[key]!r} is not a name; give a folder's name, such as {key}=first_look.")
     if "/" in config["study"] or config["study"].startswith("."):
-        raise UserError(
-            f"study={config['study']} is not one folder's name; leave out slashes and leading dots."
-        )
+        raise UserError(f"study={config['study']} is not one folder's name; leave out slashes and leading dots.")
     if config["trainer"]["devices"] not in (1, "1"):
         raise UserError(
             f"trainer.devices={config['trainer']['devices']} is not 1: one run trains on one device; "

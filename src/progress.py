@@ -39,9 +39,7 @@ class RunProgress(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         steps = trainer.datamodule.steps_per_epoch  # type: ignore[attr-defined]
-        self._task = self._bar.add_task(
-            "", total=self._epochs * steps, completed=trainer.current_epoch * steps
-        )
+        self._task = self._bar.add_task("", total=self._epochs * steps, completed=trainer.current_epoch * steps)
         self._bar.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -58,9 +56,7 @@ class RunProgress(pl.Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._bar.stop()
 
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self._bar.stop()
 
 

@@ -220,10 +220,7 @@ class RunFolder:
         if not self.history_file.exists():
             return []
         with self.history_file.open(encoding="utf-8", newline="") as file:
-            return [
-                {column: _number(column, text) for column, text in row.items()}
-                for row in csv.DictReader(file)
-            ]
+            return [{column: _number(column, text) for column, text in row.items()} for row in csv.DictReader(file)]
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         write_text(self.result_file, json.dumps(_without_nonfinite(result), indent=2) + "\n")

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-
 from src.run_folder import Row, config_hash
 
 # The columns of result.json that say what was asked, and those that say what came out.
@@ -34,9 +33,7 @@ def has_nonfinite_loss(rows: Sequence[Row]) -> bool:
 
 def has_diverged(rows: Sequence[Row]) -> bool:
     """Whether a loss is not finite, or the last training loss is over ten times the one the run started from."""
-    return has_nonfinite_loss(rows) or (
-        bool(rows) and rows[-1]["train_loss"] > DIVERGED_RATIO * rows[0]["train_loss"]
-    )
+    return has_nonfinite_loss(rows) or (bool(rows) and rows[-1]["train_loss"] > DIVERGED_RATIO * rows[0]["train_loss"])
 
 
 def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 0) -> dict[str, Any]:

@@ -60,13 +60,10 @@ def _decode(files: Sequence[Path]) -> Decoded:
             chunk.columns = chunk.columns.str.strip()
             if missing := {"emotion", "pixels"} - set(chunk.columns):
                 raise UserError(
-                    f"{file} has no column {' and no column '.join(sorted(missing))}; "
-                    "download it again from Kaggle."
+                    f"{file} has no column {' and no column '.join(sorted(missing))}; download it again from Kaggle."
                 )
             usage = chunk["Usage"] if "Usage" in chunk else [_USAGES[0]] * len(chunk)
-            for row, emotion, text, use in zip(
-                chunk.index, chunk["emotion"], chunk["pixels"], usage, strict=True
-            ):
+            for row, emotion, text, use in zip(chunk.index, chunk["emotion"], chunk["pixels"], usage, strict=True):
                 where = f"{file}, line {row + 2}"  # from 1, after the header
                 labels.append(_label(emotion, where))
                 pixels.append(_face(text, where))
@@ -85,9 +82,7 @@ def _decode(files: Sequence[Path]) -> Decoded:
 
 def _label(text: str, where: str) -> int:
     if text.strip() not in map(str, range(_CLASSES)):
-        raise UserError(
-            f"{where}: emotion is {text!r}, not a whole number from 0 to {_CLASSES - 1}; correct the row."
-        )
+        raise UserError(f"{where}: emotion is {text!r}, not a whole number from 0 to {_CLASSES - 1}; correct the row.")
     return int(text)
 
 
@@ -98,9 +93,7 @@ def _face(text: str, where: str) -> np.ndarray:
             warnings.simplefilter("error", DeprecationWarning)  # numpy's word for text that is no number
             values = np.fromstring(text, np.int64, sep=" ")
     except (ValueError, DeprecationWarning) as error:
-        raise UserError(
-            f"{where}: pixels has something that is not a whole number; correct the row."
-        ) from error
+        raise UserError(f"{where}: pixels has something that is not a whole number; correct the row.") from error
     if len(values) != _SIDE**2:
         raise UserError(f"{where}: pixels has {len(values)} values, not {_SIDE**2}; correct the row.")
     if values.min() < 0 or values.max() > 255:

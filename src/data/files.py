@@ -73,8 +73,11 @@ def _alone(folder: Path, dataset: str) -> Iterator[bool]:
     """Holds the dataset's lock; yields False, without a lock, where nothing can be written."""
     with ExitStack() as stack:
         try:
-            folder.mkdir(exist_ok=True)
-            writable = os.access(folder, os.W_OK)
+            # The mode too: a folder marked read-only is meant to stay as it is, whatever an administrator may do.
+            writable = bool(folder.parent.stat().st_mode & 0o222)
+            if writable:
+                folder.mkdir(exist_ok=True)
+                writable = os.access(folder, os.W_OK)
             if writable:
                 stack.enter_context(FileLock(folder / f".{dataset}.lock"))
         except OSError:

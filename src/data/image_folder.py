@@ -70,9 +70,7 @@ class ImageFolder(InMemoryDataModule):
         files = [file for name in self.names for file in _images(self._train / name)]
         if self._test is not None:
             if unknown := sorted(set(_class_names(self._test)) - set(self.names)):
-                raise UserError(
-                    f"{self._test / unknown[0]} is a class that {self._train} lacks; add or remove it."
-                )
+                raise UserError(f"{self._test / unknown[0]} is a class that {self._train} lacks; add or remove it.")
             files += [file for name in _class_names(self._test) for file in _images(self._test / name)]
         return files
 
@@ -112,7 +110,5 @@ def _images(folder: Path) -> list[Path]:
         if path.suffix.lower() in IMG_EXTENSIONS and not path.name.startswith(".") and path.is_file()
     )
     if not files:
-        raise UserError(
-            f"{folder} has no images ({', '.join(IMG_EXTENSIONS)}); add some or remove the folder."
-        )
+        raise UserError(f"{folder} has no images ({', '.join(IMG_EXTENSIONS)}); add some or remove the folder.")
     return files

@@ -63,9 +63,8 @@ class Split:
 def stratified_sample(targets: Tensor, count: int, chance: torch.Generator) -> Tensor:
     """Indices of `count` samples, ascending, int64 (count,), in which every class has its share.
 
-    Each class is shuffled and its member of rank k (from 0) placed at k / size of the class; the `count`
-    lowest places are taken. So each class is within one sample of its share, and there at all if `count`
-    allows.
+    Each class is shuffled and its member of rank k (from 0) placed at k / size of the class; the `count` lowest
+    places are taken. So no class is more than one sample above its share, and each is there if `count` allows.
     """
     shuffled = torch.randperm(len(targets), generator=chance)
     by_class = shuffled[targets[shuffled].argsort(stable=True)]
@@ -222,8 +221,7 @@ class InMemoryDataModule(pl.LightningDataModule):
             return split
         if self.limit < (self.classes or 1):
             raise UserError(
-                f"data.limit={self.limit} is less than one sample per class; "
-                f"give at least {self.classes}, or null."
+                f"data.limit={self.limit} is less than one sample per class; give at least {self.classes}, or null."
             )
         chance = generator(self.split_seed, "limit", counter)
         return split.part(stratified_sample(split.targets, self.limit, chance))
@@ -245,9 +243,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         # Per value of a row, so that normalising runs along memory and not across three channels at a time.
         size = self.train.rows.shape[1]
         inverse = torch.where(self.std > 0, 1 / self.std, 1)
-        self._shift, self._scale = (
-            v.flatten().repeat(size // v.numel()).to(self.device) for v in (self.mean, inverse)
-        )
+        self._shift, self._scale = (v.flatten().repeat(size // v.numel()).to(self.device) for v in (self.mean, inverse))
 
     def gather(self, split: Split, index: Tensor) -> tuple[Tensor, Tensor]:
         """The batch at `index`, int64 (B,) on the split's device: inputs and targets on `self.device`.

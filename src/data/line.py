@@ -52,7 +52,5 @@ class Line(InMemoryDataModule):
         chance = generator(self.split_seed, "data")
         x = 2 * torch.rand(self.n, generator=chance) - 1
         draw = torch.rand if self.noise == "uniform" else torch.randn
-        points = Split(
-            torch.stack((x, torch.ones(self.n)), dim=1), 3 * x + 2 + draw(self.n, generator=chance)
-        )
+        points = Split(torch.stack((x, torch.ones(self.n)), dim=1), 3 * x + 2 + draw(self.n, generator=chance))
         return points, points

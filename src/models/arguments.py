@@ -13,9 +13,7 @@ def check_arguments(
     counts = {"in_channels": (in_channels, 1), "size": (size, min_size), "classes": (classes, 2)}
     for name, (value, least) in counts.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(
-                f"{network} needs {name} to be a whole number of at least {least}, not {value!r}."
-            )
+            raise ValueError(f"{network} needs {name} to be a whole number of at least {least}, not {value!r}.")
     if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width < float("inf"):
         raise ValueError(f"{network} needs width to be a number above 0, such as 0.5 or 2, not {width!r}.")
     if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:

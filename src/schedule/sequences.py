@@ -18,12 +18,7 @@ from typing import Any
 
 def check_number(name: str, value: object, allowed: str, valid: Callable[[float], bool]) -> None:
     """Raise ValueError unless ``value`` is a finite number and ``valid``; ``allowed`` says that in words."""
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not math.isfinite(value)
-        or not valid(value)
-    ):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or not valid(value):
         raise ValueError(f"{name} must be {allowed}, not {value!r}")
 
 
@@ -276,8 +271,7 @@ class WarmupStableDecay(EndingSequence):
             check_fraction(f"sequence.{name}", getattr(self, name))
         if self.warmup + self.decay > 1:
             raise ValueError(
-                "sequence.warmup and sequence.decay must add up to at most 1, "
-                f"not {self.warmup!r} + {self.decay!r}"
+                f"sequence.warmup and sequence.decay must add up to at most 1, not {self.warmup!r} + {self.decay!r}"
             )
 
     def __call__(self, n: int) -> float:
@@ -366,8 +360,7 @@ class TorchScheduler(Sequence):
             raise ValueError(f"{class_name} does not work with {options}: {reason}") from error
         if getattr(self._scheduler, "cycle_momentum", False):
             raise ValueError(
-                f"{class_name} would also move the momentum, which a sequence does not: "
-                "set cycle_momentum=false"
+                f"{class_name} would also move the momentum, which a sequence does not: set cycle_momentum=false"
             )
 
     def _current_rate(self) -> float:

@@ -162,7 +162,5 @@ def test_an_argument_that_gives_no_network_is_a_sentence_that_names_it(network, 
 def test_the_smallest_image_is_one_that_every_pooling_leaves_a_pixel_of(network, smallest):
     channels = network(size=smallest, width=0.1).input_shape[0]
     assert network(size=smallest, width=0.1)(torch.randn(2, channels, smallest, smallest)).isfinite().all()
-    with pytest.raises(
-        ValueError, match=f"size to be a whole number of at least {smallest}, not {smallest - 1}"
-    ):
+    with pytest.raises(ValueError, match=f"size to be a whole number of at least {smallest}, not {smallest - 1}"):
         network(size=smallest - 1)

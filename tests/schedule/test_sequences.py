@@ -178,9 +178,7 @@ def test_worked_trace_of_warm_restarts():
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
 def test_the_rates_are_those_of_torchs_own_scheduler(sequence, kind, steps, options):
-    assert rates(sequence, steps) == pytest.approx(
-        rates_of_torch(kind, 0.3, steps, **options), rel=1e-9, abs=1e-15
-    )
+    assert rates(sequence, steps) == pytest.approx(rates_of_torch(kind, 0.3, steps, **options), rel=1e-9, abs=1e-15)
 
 
 def test_a_warmup_is_torchs_linear_lr_and_then_the_sequence():
@@ -324,9 +322,7 @@ def test_a_torch_scheduler_that_cannot_be_a_sequence_is_refused_in_a_sentence(na
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "path", ["StepLR", "no.such.module.StepLR", "torch.optim.SGD", "torch.inf", "", None]
-)
+@pytest.mark.parametrize("path", ["StepLR", "no.such.module.StepLR", "torch.optim.SGD", "torch.inf", "", None])
 def test_what_is_no_torch_scheduler_is_refused_in_a_sentence(path):
     with pytest.raises(ValueError, match="must be the dotted path of a torch scheduler"):
         TorchScheduler(0.1, path)
@@ -340,9 +336,7 @@ def test_a_rate_that_stops_being_finite_is_an_error():
 
 
 @pytest.mark.parametrize("lr", [0, -1, math.nan, math.inf, "abc", None, True])
-@pytest.mark.parametrize(
-    "kind", [Inverse, lambda lr: Cosine(lr, 5), lambda lr: TorchScheduler(lr, TORCH + "StepLR")]
-)
+@pytest.mark.parametrize("kind", [Inverse, lambda lr: Cosine(lr, 5), lambda lr: TorchScheduler(lr, TORCH + "StepLR")])
 def test_a_bad_rate_is_an_error_in_a_sentence(kind, lr):
     with pytest.raises(ValueError, match=f"^lr must be a number above 0, not {lr!r}$"):
         kind(lr)

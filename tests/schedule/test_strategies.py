@@ -20,9 +20,7 @@ NAMES = sorted(path.stem for path in (CONF / "strategy").glob("*.yaml"))
 
 baselines = st.sampled_from(["first_epoch", "untrained"])
 factors = st.floats(0.01, 1)
-plateaus = st.builds(
-    Plateau, st.integers(0, 4), st.floats(0, 0.3), st.sampled_from(["rel", "abs"]), st.integers(0, 3)
-)
+plateaus = st.builds(Plateau, st.integers(0, 4), st.floats(0, 0.3), st.sampled_from(["rel", "abs"]), st.integers(0, 3))
 strategies = st.one_of(
     st.just(Epoch()),
     st.just(Step()),
@@ -32,9 +30,7 @@ strategies = st.one_of(
     plateaus,
 )
 # Few different values, so that ties, rises and plateaus are frequent; any float, so that nothing breaks.
-losses = st.lists(
-    st.one_of(st.sampled_from([0.5, 0.9, 0.95, 1.0, 1.001, 2.0]), st.floats(allow_nan=True)), max_size=40
-)
+losses = st.lists(st.one_of(st.sampled_from([0.5, 0.9, 0.95, 1.0, 1.001, 2.0]), st.floats(allow_nan=True)), max_size=40)
 
 
 def drive(strategy, trace, state=None, first_epoch=0):
@@ -102,9 +98,7 @@ def test_worked_trace_oscillate_and_inverse_sqrt():
 
 def test_oscillate_from_the_untrained_network_compares_from_epoch_0():
     strategy = Oscillate(baseline="untrained")
-    assert rates(Exponential(1.0), strategy, [2.4, 2.4, 2.3], untrained_loss=2.3) == pytest.approx(
-        [1, 0.9, 0.9, 0.9]
-    )
+    assert rates(Exponential(1.0), strategy, [2.4, 2.4, 2.3], untrained_loss=2.3) == pytest.approx([1, 0.9, 0.9, 0.9])
 
 
 def test_an_equal_loss_is_no_oscillation():
