@@ -85,12 +85,14 @@ def _overrides(data: InMemoryDataModule) -> str:
 def build_schedule(config: Config, steps_per_epoch: int) -> Schedule:
     """Sequence, warmup and strategy; a sequence whose `total` is null ends with the run."""
     strategy = build(config["strategy"])
-    missing = {}
+    warmup = config["warmup"]
+    rest = {}
     if "total" in config["sequence"] and config["sequence"]["total"] is None:
-        missing["total"] = strategy.most_advances(config["epochs"], steps_per_epoch)
-    sequence: Sequence = build(config["sequence"], lr=config["lr"], **missing)
-    if config["warmup"]:
-        sequence = build(config["warmup"], sequence=sequence)
+        advances = strategy.most_advances(config["epochs"], steps_per_epoch)
+        rest["total"] = max(1, advances - (warmup["length"] if warmup else 0))
+    sequence: Sequence = build(config["sequence"], lr=config["lr"], **rest)
+    if warmup:
+        sequence = build(warmup)(sequence)
     return Schedule(sequence, strategy)
 
 

@@ -32,7 +32,7 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error
-    config["names"]["sequence"] = _ALIASES.get(config["names"]["sequence"], config["names"]["sequence"])
+    config["names"]["sequence"] = _sequence_name(config)
     config["lr"] = _rate(config["lr"])
     for key, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
         _check_whole_number(key, config[key], least)
@@ -47,6 +47,15 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
             "to use several devices, start a sweep with -m, which puts a run on each."
         )
     return config
+
+
+def _sequence_name(config: dict[str, Any]) -> str:
+    """One name per sequence: aliases resolved, a scheduler of torch and a warmup named."""
+    name = config["names"]["sequence"]
+    name = _ALIASES.get(name, name)
+    if "scheduler" in config["sequence"]:
+        name = f"{name}-{config['sequence']['scheduler'].rpartition('.')[2]}"
+    return f"warmup-{name}" if config["warmup"] else name
 
 
 def compose(*overrides: str) -> dict[str, Any]:

@@ -155,8 +155,7 @@ class Recorder(pl.Callback):
         board.log_hyperparams(settings, metrics)
         board.finalize("success")
         self.folder.previous_checkpoint_file.unlink(missing_ok=True)
-        self.folder.write_result(result)
-        return result
+        return self.folder.write_result(result)
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -222,8 +222,11 @@ class RunFolder:
         with self.history_file.open(encoding="utf-8", newline="") as file:
             return [{column: _number(column, text) for column, text in row.items()} for row in csv.DictReader(file)]
 
-    def write_result(self, result: Mapping[str, Any]) -> None:
-        write_text(self.result_file, json.dumps(_without_nonfinite(result), indent=2) + "\n")
+    def write_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes result.json and returns what it reads back as: JSON has no NaN, so such values are null."""
+        kept = _without_nonfinite(result)
+        write_text(self.result_file, json.dumps(kept, indent=2) + "\n")
+        return kept
 
     def result(self) -> dict[str, Any] | None:
         """The content of result.json; None if it is missing or spoiled, which both mean: not finished."""
@@ -241,7 +244,6 @@ def _number(column: str, text: str) -> float | int | None:
 
 
 def _without_nonfinite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: a value that is not a number is null there."""
     if isinstance(value, Mapping):
         return {key: _without_nonfinite(item) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):

@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from src.config import compose
+
+# A busy machine is no failure.
+settings.register_profile("lr_lab", deadline=None)
+settings.load_profile("lr_lab")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

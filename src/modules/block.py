@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -36,6 +37,8 @@ class BlockModule(pl.LightningModule):
     """
 
     counts_hits = False  # whether an output can be right or wrong
+
+    net: nn.Module
 
     def __init__(
         self,
@@ -75,7 +78,7 @@ class BlockModule(pl.LightningModule):
         self._samples = self._steps = 0
 
     def training_step(self, block: Block, _: int) -> None:
-        optimizer = self.optimizers()
+        optimizer = cast(LightningOptimizer, self.optimizers())
         parameters = list(self.net.parameters())
         for inputs, targets in block:
             optimizer.zero_grad()

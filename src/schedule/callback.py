@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch.optim import Optimizer
 
+from src.modules.block import BlockModule
 from src.schedule.sequences import Sequence
 from src.schedule.strategies import Strategy
 
@@ -33,7 +34,7 @@ class Schedule(pl.Callback):
         """The rate in force, r_n."""
         return self.sequence(self.index)
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: BlockModule) -> None:  # type: ignore[override]
         if self._state is None and getattr(self.strategy, "baseline", None) == "untrained":
             loss = pl_module.evaluate(trainer.val_dataloaders)["val_loss"]
             self._state, _ = self.strategy(None, -1, loss)
