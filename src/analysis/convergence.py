@@ -1,7 +1,7 @@
 """When a run has converged, and when it reaches a given accuracy.
 
 Yang & Huang (2019, section 4.1) count "the number of epochs at convergence" and do not define it: the rules
-here are this laboratory's own. Accuracies are fractions, one per epoch; epochs count from 1; None means never.
+here are this laboratory's own. Accuracies are fractions, one per epoch; epochs count from 1; None is never.
 """
 
 from collections.abc import Sequence
@@ -40,8 +40,8 @@ def convergence_epoch(
     """The first epoch whose smoothed accuracy is within `tolerance` of the final accuracy.
 
     The last epoch if the best smoothed accuracy lies more than two tolerances above the final one: such a run
-    declines and has not settled. None if the run diverged, or ends within 2 points of `guessing` (1 / classes) or
-    below. ValueError unless `tolerance` is above 0.
+    declines and has not settled. None if the run diverged, or ends within 2 points of `guessing` (1 / classes)
+    or below. ValueError unless `tolerance` is above 0.
     """
     if not tolerance > 0:
         raise ValueError(f"The convergence tolerance must be above 0, such as 0.01, not {tolerance}.")
@@ -58,8 +58,8 @@ def convergence_epoch(
 def convergence_step(losses: Sequence[float], diverged: bool = False) -> int | None:
     """For regression: the steps until the loss is within 1% of the way from its minimum to its start.
 
-    `losses[k]` is the loss after k steps, so `losses[0]` is that of the initial weights: the `train_loss` column
-    of a full-batch run as it stands. None if the run diverged or its loss never fell.
+    `losses[k]` is the loss after k steps, so `losses[0]` is that of the initial weights: the `train_loss`
+    column of a full-batch run as it stands. None if the run diverged or its loss never fell.
     """
     if diverged or not losses or not all(map(isfinite, losses)):
         return None
