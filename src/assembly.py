@@ -97,8 +97,16 @@ def build_schedule(config: Config, steps_per_epoch: int) -> Schedule:
 
 
 def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: float) -> BlockModule:
-    """The LightningModule that the data call for, with an optimizer that starts at `lr`."""
+    """The LightningModule that the data call for, with an optimizer that starts at `lr`.
+
+    Raises:
+        UserError: the optimizer refuses an argument or the network's parameters.
+    """
     optimizer = partial(build(config["optimizer"]), lr=lr)
+    try:
+        optimizer(net.parameters())
+    except (TypeError, ValueError) as error:
+        raise UserError(f"optimizer={config['names']['optimizer']} cannot be used here: {error}.") from error
     if data.classes is None:
         return Regression(net, optimizer, config["seed"])
     return Classification(net, optimizer, config["seed"], data.classes)

@@ -1,0 +1,284 @@
+"""One run, end to end, with a real Trainer, real files and real processes killed."""
+
+import csv
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import REPOSITORY
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from src import assembly
+from src.errors import RunBusy, UserError
+from src.run_folder import RunFolder, run_path
+from src.train import train
+
+Config = dict[str, Any]
+Configure = Callable[..., Config]
+
+
+def history_without_seconds(config: Config) -> list[dict[str, str]]:
+    with RunFolder(run_path(config)).history_file.open(newline="") as file:
+        return [{column: text for column, text in row.items() if column != "seconds"} for row in csv.DictReader(file)]
+
+
+def elsewhere(config: Config, tmp_path: Path) -> Config:
+    return config | {"output_dir": str(tmp_path / "elsewhere")}
+
+
+def test_a_run_leaves_what_the_design_says(run_config: Configure) -> None:
+    config = run_config("study=first", "sequence=exponential")
+    result = train(config)
+    folder = RunFolder(run_path(config))
+    assert folder.path.parent.name == "first"
+    assert result == folder.result()
+    assert result["status"] == "completed"
+    assert result["epochs_run"] == 3
+    assert result["lr_updates"] == 2
+    assert folder.config() == config
+    assert [row["lr"] for row in folder.history()] == [0.01, 0.01 * 0.9, 0.01 * 0.9**2]
+    assert result["val_loss"] == folder.history()[-1]["val_loss"]
+    assert result["best_val_accuracy"] == max(row["val_accuracy"] for row in folder.history())
+    assert (folder.path / "train.log").read_text().count("src.recorder: epoch") == 3
+    assert not list(folder.path.glob("**/.*.[0-9]*"))
+
+
+def test_same_configuration_same_history(run_config: Configure, tmp_path: Path) -> None:
+    config = run_config("data=digits", "model.dropout=0.3")
+    train(config)
+    again = elsewhere(config, tmp_path)
+    train(again)
+    assert history_without_seconds(config) == history_without_seconds(again)
+
+
+def test_the_seed_changes_the_history(run_config: Configure) -> None:
+    configs = [run_config(f"seed={seed}") for seed in (0, 1)]
+    for config in configs:
+        train(config)
+    first, second = map(history_without_seconds, configs)
+    assert all(a["train_loss"] != b["train_loss"] for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 3, 5])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    run_config: Configure, tmp_path: Path, killed_after: int
+) -> None:
+    config = run_config(
+        "epochs=7",
+        "batch_size=16",
+        "model.dropout=0.2",
+        "optimizer=momentum",
+        "strategy=cutoff",
+        "strategy.baseline=untrained",
+        "strategy.ratio=0.5",
+    )
+    whole = elsewhere(config, tmp_path)
+    train(whole)
+    child = multiprocessing.get_context("fork").Process(target=train, args=(config,))
+    child.start()
+    folder = RunFolder(run_path(config))
+    while len(folder.history()) < killed_after or folder.result() is None:
+        assert child.is_alive()
+        time.sleep(0.001)
+    time.sleep(0.01)  # somewhere into the next epoch
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert folder.result()["status"] == "running"
+    result = train(config)
+    assert history_without_seconds(config) == history_without_seconds(whole)
+    assert {**result, "wall_seconds": 0, "samples_per_second": 0} == {
+        **RunFolder(run_path(whole)).result(),
+        "wall_seconds": 0,
+        "samples_per_second": 0,
+    }
+
+
+def test_settings_of_equal_seed_are_pairs(run_config: Configure) -> None:
+    runs = []
+    for overrides in (("lr=0.1", "strategy=cutoff"), ("optimizer=adam", "sequence=cyclic", "lr=0.001")):
+        config = run_config(*overrides, "seed=3")
+        data = assembly.build_data(config)
+        data.setup()
+        runs.append((assembly.build_network(config, data).state_dict(), data.train_batches(epoch=2)))
+    (first_weights, first_batches), (second_weights, second_batches) = runs
+    assert all(torch.equal(first_weights[name], second_weights[name]) for name in first_weights)
+    assert all(torch.equal(a, b) for a, b in zip(first_batches, second_batches, strict=True))
+
+
+def test_a_diverged_run_is_a_result(run_config: Configure) -> None:
+    config = run_config("lr=1e6")
+    result = train(config)
+    assert result["status"] == "diverged"
+    assert result["epochs_run"] == 1
+    assert result["convergence_epoch"] is None
+    json.loads(RunFolder(run_path(config)).result_file.read_text(), parse_constant=pytest.fail)
+    assert train(config) == result
+
+
+def test_a_finished_run_is_only_read(run_config: Configure) -> None:
+    config = run_config()
+    result = train(config)
+    folder = RunFolder(run_path(config))
+    before = {file: file.stat().st_mtime_ns for file in folder.path.rglob("*") if file.is_file()}
+    assert train(config) == result
+    after = {file: file.stat().st_mtime_ns for file in folder.path.rglob("*") if file.is_file()}
+    log = folder.log_file
+    assert {k: v for k, v in after.items() if k != log} == {k: v for k, v in before.items() if k != log}
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(run_config: Configure) -> None:
+    config = run_config()
+    with RunFolder(run_path(config)).training(config, blank={"status": "running"}), pytest.raises(RunBusy):
+        train(config)
+
+
+def test_a_spoiled_checkpoint_costs_one_epoch(run_config: Configure, tmp_path: Path) -> None:
+    config = run_config("epochs=9")
+    whole = elsewhere(config, tmp_path)
+    train(whole)
+    interrupt_after(config, epochs=3)
+    folder = RunFolder(run_path(config))
+    done = len(torch.load(folder.checkpoint_file)["callbacks"]["Recorder"]["rows"])
+    folder.checkpoint_file.write_bytes(folder.checkpoint_file.read_bytes()[:5000])
+    train(config)
+    assert "cannot be read and is passed over" in folder.log_file.read_text()
+    assert f"going on after epoch {done - 1}\n" in folder.log_file.read_text()
+    assert history_without_seconds(config) == history_without_seconds(whole)
+
+
+def test_a_spoiled_result_is_not_a_finished_run(run_config: Configure) -> None:
+    config = run_config()
+    result = train(config)
+    folder = RunFolder(run_path(config))
+    folder.result_file.write_text(folder.result_file.read_text()[:100])
+    again = train(config)
+    assert {**again, "wall_seconds": 0} == {**result, "wall_seconds": 0}
+
+
+def test_changed_data_are_noticed(run_config: Configure) -> None:
+    config = run_config("epochs=9")
+    interrupt_after(config, epochs=2)
+    folder = RunFolder(run_path(config))
+    kept = torch.load(folder.checkpoint_file)
+    kept["callbacks"]["Recorder"]["data_fingerprint"] = "of other data"
+    torch.save(kept, folder.checkpoint_file)
+    with pytest.raises(UserError, match=r"data have changed since .* up to epoch \d;"):
+        train(config)
+    assert folder.result()["status"] == "failed"
+    assert "data have changed" in folder.result()["error"]
+
+
+def interrupt_after(config: Config, epochs: int) -> None:
+    """Trains the run in a process of its own and kills it there."""
+    child = multiprocessing.get_context("fork").Process(target=train, args=(config,))
+    child.start()
+    folder = RunFolder(run_path(config))
+    # The result is written last: with it, history and checkpoint of that epoch are there.
+    while (folder.result() or {"epochs_run": 0})["epochs_run"] < epochs:
+        assert child.is_alive()
+        time.sleep(0.001)
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+
+
+def test_the_checkpoint_loads_with_torch_load_as_it_is(run_config: Configure) -> None:
+    config = run_config()
+    train(config)
+    checkpoint = torch.load(RunFolder(run_path(config)).checkpoint_file)
+    assert checkpoint["callbacks"]["Schedule"]["index"] == 3
+    assert checkpoint["epoch"] == 2 or checkpoint["epoch"] == 3
+
+
+def test_init_from_starts_from_saved_weights_and_counts_by_content(run_config: Configure, tmp_path: Path) -> None:
+    other = run_config("seed=7")
+    weights = assembly.build_network(other, assembly.build_data(other)).state_dict()
+    torch.save(weights, tmp_path / "a.pt")
+    shutil.copy(tmp_path / "a.pt", tmp_path / "b.pt")
+    first, second = (run_config(f"init_from={tmp_path / name}") for name in ("a.pt", "b.pt"))
+    assert run_path(first) == run_path(second) != run_path(run_config())
+    net = assembly.build_network(first, assembly.build_data(first))
+    assert all(torch.equal(net.state_dict()[name], weights[name]) for name in weights)
+    (tmp_path / "a.pt").write_bytes(b"no weights")
+    with pytest.raises(UserError, match=r"init_from=.*a\.pt holds no weights for model=mnist_cnn"):
+        assembly.build_network(first, assembly.build_data(first))
+
+
+def test_tensorboard_has_the_curves_and_the_hyperparameters_with_metrics(run_config: Configure) -> None:
+    config = run_config()
+    result = train(config)
+    board = EventAccumulator(str(run_path(config) / "tensorboard"))
+    board.Reload()
+    losses = [(event.step, event.value) for event in board.Scalars("train_loss")]
+    history = RunFolder(run_path(config)).history()
+    assert losses == [(row["epoch"], pytest.approx(row["train_loss"])) for row in history]
+    assert board.Scalars("final/val_accuracy")[0].value == pytest.approx(result["val_accuracy"])
+    assert "hparams" in board.summary_metadata["_hparams_/session_start_info"].plugin_data.plugin_name
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("optimizer.momentum=-1", "optimizer=sgd cannot be used here: Invalid momentum value"),
+        ("sequence.factor=1.5", "sequence.factor"),
+        ("data.limit=3", "data.limit=3"),
+        ("trainer.accelerator=tpus", "tpus"),
+        ("model.dropout=1.5", "dropout"),
+        ("+model.depth=3", "depth"),
+    ],
+)
+def test_a_refused_argument_is_one_sentence(run_config: Configure, override: str, sentence: str) -> None:
+    config = run_config("sequence=exponential", override)
+    with pytest.raises(UserError, match=sentence) as refusal:
+        train(config)
+    assert "\n" not in str(refusal.value)
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "src.train", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["lr=-1"], "lr=-1 is not a learning rate; give a finite number above 0"),
+        (["strategy=cutof"], "strategy=cutof is not a choice; allowed are cutoff, .*; did you mean cutoff?"),
+        (["model=fer_cnn", "data=mnist"], "model=fer_cnn takes 1x48x48 in 7 classes, but data=mnist has 1x28x28 in 10"),
+        (["output_dir=/proc/nowhere"], "/proc/nowhere/.* cannot be "),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    done = command(f"output_dir={tmp_path / 'outputs'}", *arguments)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr + done.stdout
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert re.search(sentence, done.stderr)
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_help_needs_no_torch() -> None:
+    script = (
+        "import sys, runpy; sys.argv = ['src.train', '--help']\n"
+        "try: runpy.run_module('src.train', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for word in ("lr", "epochs", "batch_size", "seed", "study", "output_dir", "cutoff", "inverse_sqrt", "mnist_cnn"):
+        assert word in done.stdout
