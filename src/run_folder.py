@@ -146,17 +146,13 @@ class RunFolder:
         self.previous_checkpoint_file = self.path / "checkpoints" / "previous.ckpt"
 
     @contextlib.contextmanager
-    def training(self, config: Mapping[str, Any], blank: Mapping[str, Any]) -> Iterator[None]:
-        """For the one process that trains this run: holds its lock, keeps its log, records its failure.
+    def locked(self) -> Iterator[None]:
+        """Holds the run, so that no other process trains it meanwhile.
 
         The system drops the lock when the process ends, however it ends.
 
-        Args:
-            config: the resolved configuration.
-            blank: the result of the run before its first epoch.
-
         Raises:
-            RunBusy: another process is training this run.
+            RunBusy: another process holds it.
             UserError: the folder cannot be written.
         """
         try:
@@ -166,7 +162,22 @@ class RunFolder:
             raise RunBusy(f"{self.path} is being trained by another process; wait for it to end.") from error
         except OSError as error:
             raise _unwritable(self.path, error) from error
-        with lock, self._logging():
+        with lock:
+            yield
+
+    @contextlib.contextmanager
+    def training(self, config: Mapping[str, Any], blank: Mapping[str, Any]) -> Iterator[None]:
+        """For the one process that trains this run: holds its lock, keeps its log, records its failure.
+
+        Args:
+            config: the resolved configuration.
+            blank: the result of the run before its first epoch.
+
+        Raises:
+            RunBusy: another process is training this run.
+            UserError: the folder cannot be written.
+        """
+        with self.locked(), self._logging():
             self._remove_leftovers()
             result = self.result() or blank
             if result["status"] not in FINISHED:
