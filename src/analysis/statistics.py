@@ -34,7 +34,7 @@ Judgement = Literal["reproduced", "not reproduced", "undecided"]
 
 LEVEL = 0.95
 # Sign flips are drawn at random, from a fixed state, where there are more of them than this.
-FLIPS = 9_999
+FLIPS = 4_999
 # 1 / 2^12 = 0.0002 is the first that Holm's correction over a hundred claims leaves below 0.05.
 SEEDS_FOR_MAX_T = 12
 
