@@ -1,0 +1,102 @@
+"""The block-wise training step against its slow twin, a plain loop of one batch at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from src import assembly
+from src.chance import stream
+from src.run_folder import RunFolder, run_path
+from src.train import train
+
+Configure = Callable[..., dict[str, Any]]
+
+
+def plain_loop(config: dict[str, Any], autocast: bool = False) -> tuple[list[float], dict[str, torch.Tensor]]:
+    """Training losses by epoch and final weights, as anybody would write it down."""
+    data = assembly.build_data(config)
+    data.setup()
+    net = assembly.build_network(config, data).to(memory_format=torch.channels_last)
+    optimizer = assembly.build(config["optimizer"])(net.parameters(), lr=config["lr"])
+    losses = []
+    for epoch in range(config["epochs"]):
+        torch.manual_seed(stream(config["seed"], "dropout", epoch))
+        net.train()
+        total = 0.0
+        for index in data.train_batches(epoch):
+            inputs, targets = data.gather(data.train, index)
+            optimizer.zero_grad()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+                loss = F.cross_entropy(net(inputs), targets)
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(targets)
+        losses.append(total / len(data.train))
+    return losses, net.state_dict()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("optimizer=momentum",),
+        ("optimizer=adam", "lr=0.001", "optimizer.weight_decay=0.01"),
+        ("model.dropout=0.4",),
+        ("model=fer_cnn", "model.size=28", "model.classes=10", "model.width=0.125"),  # batch norm
+    ],
+)
+def test_a_run_equals_the_plain_loop(run_config: Configure, overrides: tuple[str, ...]) -> None:
+    config = run_config("sequence=constant", "batch_size=20", *overrides)  # 256 = 12 * 20 + 16: a ragged batch
+    losses, weights = plain_loop(config)
+    train(config)
+    folder = RunFolder(run_path(config))
+    assert [row["train_loss"] for row in folder.history()] == pytest.approx(losses, rel=1e-6)
+    trained = torch.load(folder.checkpoint_file)["state_dict"]
+    for name, weight in weights.items():
+        torch.testing.assert_close(trained[f"net.{name}"], weight, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("strategy", ["epoch", "step"])
+def test_histories_do_not_depend_on_the_size_of_blocks(run_config: Configure, strategy: str) -> None:
+    histories = []
+    for size in (1, 5, 100):
+        config = run_config(f"study=blocks{size}", f"data.block_size={size}", "batch_size=20", f"strategy={strategy}")
+        train(config)
+        history = RunFolder(run_path(config)).history()
+        histories.append([{k: v for k, v in row.items() if k != "seconds"} for row in history])
+    assert histories[0] == histories[1] == histories[2]
+
+
+def test_low_precision_follows_the_weights_within_a_block(run_config: Configure) -> None:
+    config = run_config("sequence=constant", "trainer.precision=bf16-mixed", "lr=0.1", "batch_size=32", "epochs=2")
+    losses, _ = plain_loop(config, autocast=True)
+    train(config)
+    assert [row["train_loss"] for row in RunFolder(run_path(config)).history()] == pytest.approx(losses, rel=1e-2)
+
+
+def test_history_columns_against_a_computation_of_their_own(run_config: Configure) -> None:
+    config = run_config("epochs=1", "batch_size=64", "sequence=constant")
+    train(config)
+    row = RunFolder(run_path(config)).history()[0]
+    data = assembly.build_data(config)
+    data.setup()
+    net = assembly.build_network(config, data)
+    optimizer = torch.optim.SGD(net.parameters(), lr=config["lr"])
+    norms, hits = [], 0
+    for index in data.train_batches(0):
+        inputs, targets = data.gather(data.train, index)
+        optimizer.zero_grad()
+        outputs = net(inputs)
+        F.cross_entropy(outputs, targets).backward()
+        norms.append(torch.cat([p.grad.flatten() for p in net.parameters()]).norm().item())
+        hits += int((outputs.argmax(1) == targets).sum())
+        optimizer.step()
+    with torch.no_grad():
+        inputs, targets = data.gather(data.val, torch.arange(len(data.val)))
+        outputs = net.eval()(inputs)
+    assert row["gradient_norm"] == pytest.approx(sum(norms) / len(norms), rel=1e-5)
+    assert row["train_accuracy"] == pytest.approx(hits / len(data.train))
+    assert row["val_loss"] == pytest.approx(F.cross_entropy(outputs, targets).item(), rel=1e-5)
+    assert row["val_accuracy"] == pytest.approx((outputs.argmax(1) == targets).float().mean().item(), rel=1e-5)
