@@ -1,0 +1,66 @@
+"""From the command line to a checked configuration."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.config import CONFIG_DIR, check_choices, compose
+from src.errors import UserError
+
+Configure = Callable[..., dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("lr=-1", "lr=-1 is not a learning rate; give a finite number above 0"),
+        ("lr=0", "lr=0 "),
+        ("lr=abc", "lr=abc "),
+        ("lr=inf", "lr=inf "),
+        ("lr=nan", "lr=nan "),
+        ("lr=true", "lr=True "),
+        ("lr=[0.1,0.2]", "lr="),
+        ("epochs=0", "epochs=0 is not allowed; give a whole number of at least 1"),
+        ("epochs=2.5", "epochs=2.5 "),
+        ("batch_size=0", "batch_size=0 "),
+        ("seed=-1", "seed=-1 is not allowed; give a whole number of at least 0"),
+        ("study=a/b", "study=a/b "),
+        ("study=null", "study=None "),
+        ("trainer.devices=2", "trainer.devices=2 .* start a sweep with -m"),
+        ("data.limit=${nothing}", "cannot be resolved"),
+    ],
+)
+def test_bad_values_are_one_sentence(run_config: Configure, override: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence) as refusal:
+        run_config(override)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("argument", ["strategy=cutof", "strategy=epoch,cutof", "+data=digit", "model=resnet"])
+def test_an_unknown_choice_names_the_known_ones(argument: str) -> None:
+    with pytest.raises(UserError, match="is not a choice; allowed are"):
+        check_choices(["-m", argument])
+
+
+@pytest.mark.parametrize("argument", ["strategy=epoch,cutoff", "lr=0.1", "strategy=choice(epoch,cutoff)", "-m", "~warmup"])
+def test_choices_that_hydra_understands_pass(argument: str) -> None:
+    check_choices([argument])
+
+
+def groups() -> list[str]:
+    """Every choice of every group that a run is made of."""
+    files = (file for file in CONFIG_DIR.glob("*/*.yaml") if file.parent.name in GROUPS)
+    return sorted(f"{file.parent.name}={file.stem}" for file in files)
+
+
+GROUPS = ("data", "model", "optimizer", "sequence", "warmup", "strategy", "trainer", "experiment")
+
+
+@pytest.mark.parametrize("choice", groups())
+def test_every_choice_composes(choice: str, tmp_path: Path) -> None:
+    config = compose(choice, f"output_dir={tmp_path}")
+    group, _, name = choice.partition("=")
+    if group in config["names"] and not name.startswith(("seq", "torch")):
+        assert config["names"][group] == name
