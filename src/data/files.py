@@ -73,7 +73,7 @@ def _alone(folder: Path, dataset: str) -> Iterator[bool]:
     """Holds the dataset's lock; yields False, without a lock, where nothing can be written."""
     with ExitStack() as stack:
         try:
-            # The mode too: a folder marked read-only is meant to stay as it is, whatever an administrator may do.
+            # The mode too: a folder marked read-only is meant to stay as it is, whoever runs this.
             writable = bool(folder.parent.stat().st_mode & 0o222)
             if writable:
                 folder.mkdir(exist_ok=True)

@@ -63,8 +63,8 @@ class Split:
 def stratified_sample(targets: Tensor, count: int, chance: torch.Generator) -> Tensor:
     """Indices of `count` samples, ascending, int64 (count,), in which every class has its share.
 
-    Each class is shuffled and its member of rank k (from 0) placed at k / size of the class; the `count` lowest
-    places are taken. So no class is more than one sample above its share, and each is there if `count` allows.
+    Each class is shuffled and its member of rank k (from 0) placed at k / size of the class; the `count`
+    lowest places are taken. So no class is over one sample above its share, and each is there if `count` allows.
     """
     shuffled = torch.randperm(len(targets), generator=chance)
     by_class = shuffled[targets[shuffled].argsort(stable=True)]

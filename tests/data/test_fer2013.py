@@ -1,0 +1,117 @@
+"""src/data/fer2013.py, on small CSV files laid out as Kaggle's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.data.fer2013 import FER2013
+from src.errors import UserError
+
+RNG = np.random.default_rng(0)
+FACES = RNG.integers(0, 256, (70, 48, 48))
+LABELS = np.arange(70) % 7
+USAGES = ["Training"] * 42 + ["PublicTest"] * 14 + ["PrivateTest"] * 14
+
+
+def rows() -> list[list[str]]:
+    return [
+        [str(label), " ".join(map(str, face.flatten())), usage]
+        for label, face, usage in zip(LABELS, FACES, USAGES, strict=True)
+    ]
+
+
+def write(file: Path, table: list[list[str]], header: str = "emotion,pixels,Usage", order: str = "012") -> None:
+    lines = [",".join(row[int(column)] for column in order) for row in table]
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("\n".join([header, *lines]) + "\n")
+
+
+def read(root: Path) -> FER2013:
+    data = FER2013(batch_size=8, seed=0, root=root)
+    data.setup()
+    return data
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "order"),
+    [
+        ("fer2013.csv", "emotion,pixels,Usage", "012"),
+        ("icml_face_data.csv", "emotion, Usage, pixels", "021"),
+        ("fer2013/fer2013.csv", "Usage,pixels,emotion", "210"),
+    ],
+)
+def test_rows_are_split_by_usage_whatever_the_order_of_columns(
+    tmp_path: Path, name: str, header: str, order: str
+) -> None:
+    write(tmp_path / name, rows(), header, order)
+    for data in (read(tmp_path), read(tmp_path)):  # from the CSV, then from the decoded copy
+        np.testing.assert_array_equal(data.train.inputs[:, 0], FACES[:42])
+        np.testing.assert_array_equal(data.train.targets, LABELS[:42])
+        np.testing.assert_array_equal(data.val.inputs[:, 0], FACES[42:56])
+        np.testing.assert_array_equal(data.val.targets, LABELS[42:56])
+    assert data.train.inputs.shape[1:] == data.input_shape
+
+
+def test_train_csv_has_no_usage_and_gives_a_stratified_fifth(tmp_path: Path) -> None:
+    write(tmp_path / "train.csv", rows(), "emotion,pixels", "01")
+    data = read(tmp_path)
+    assert data.val.targets.bincount().tolist() == [2] * 7
+    assert data.train.targets.bincount().tolist() == [8] * 7
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        (0, "7", "emotion is '7'"),
+        (0, "happy", "emotion is 'happy'"),
+        (0, "", "emotion is ''"),
+        (1, "1 2 3", "3 values, not 2304"),
+        (1, "", "0 values, not 2304"),
+        (1, "12 abc 13", "not a whole number"),
+        (1, " ".join(["0.5"] * 2304), "not a whole number"),
+        (1, " ".join(["256"] * 2304), "not from 0 to 255"),
+        (1, " ".join(["-1"] * 2304), "not from 0 to 255"),
+        (2, "Test", "Usage is 'Test'"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path: Path, column: int, value: str, words: str) -> None:
+    table = rows()
+    table[4][column] = value
+    write(tmp_path / "fer2013.csv", table)
+    with pytest.raises(UserError, match=rf"fer2013.csv, line 6: .*{words}"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("emotion,faces\n1,2\n", "has no column pixels;"),
+        ("a,b\n1,2\n", "has no column emotion and no column pixels;"),
+        ("", "is not a whole CSV file"),
+        ("emotion,pixels\n", "has no rows to train on"),
+        ("emotion,pixels\n1,2\n1,2,3,4\n", "is not a whole CSV file .*line 3"),
+        ('emotion,pixels\n1,"2 3', "is not a whole CSV file"),
+        ("emotion,pixels\n3\n", "line 2: pixels has 0 values"),
+        ("emotion,pixels\n\n", "line 2: emotion is ''"),
+    ],
+)
+def test_a_file_that_is_not_fer2013_is_refused_in_a_sentence(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "train.csv").write_text(content)
+    with pytest.raises(UserError, match=rf"train.csv.*{words}"):
+        read(tmp_path)
+
+
+def test_a_file_cut_short_is_noticed_at_its_last_row(tmp_path: Path) -> None:
+    write(tmp_path / "fer2013.csv", rows())
+    content = (tmp_path / "fer2013.csv").read_text()
+    (tmp_path / "fer2013.csv").write_text(content[:-3000])
+    with pytest.raises(UserError, match=r"fer2013.csv, line 71: "):
+        read(tmp_path)
+
+
+def test_without_a_file_the_sentence_says_what_to_put_where(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"icml_face_data.csv.*Kaggle.*put it into .*/fer2013\.$"):
+        read(tmp_path)

@@ -1,0 +1,144 @@
+"""src/data/image_folder.py, on images drawn here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src.data.image_folder import ImageFolder
+from src.errors import UserError
+
+COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
+
+
+def draw(folder: Path, count: int, size: tuple[int, int] = (20, 12), suffix: str = ".png") -> None:
+    """`count` images of each class, all of the class's colour."""
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            Image.new("RGB", size, colour).save(folder / name / f"{i}{suffix}")
+
+
+def read(root: Path, **options: Any) -> ImageFolder:
+    data = ImageFolder(batch_size=4, seed=0, root=root, **options)
+    data.setup()
+    return data
+
+
+@pytest.mark.parametrize("held_out", ["val", "test"])
+def test_train_and_held_out_folders(tmp_path: Path, held_out: str) -> None:
+    draw(tmp_path / "train", 5)
+    draw(tmp_path / held_out, 2)
+    for data in (read(tmp_path, size=8), read(tmp_path, size=8)):  # decoded, then from the decoded copy
+        assert data.classes == 2
+        assert data.names == ["blue", "red"]
+        assert data.input_shape == data.train.inputs.shape[1:] == (3, 8, 8)
+        assert data.train.targets.tolist() == [0] * 5 + [1] * 5
+        assert data.val.targets.tolist() == [0, 0, 1, 1]
+        for split in (data.train, data.val):
+            colours = np.array(list(COLOURS.values()))[split.targets]
+            np.testing.assert_array_equal(split.inputs, np.tile(colours[..., None, None], (1, 1, 8, 8)))
+
+
+def test_val_comes_before_test(tmp_path: Path) -> None:
+    for name, count in (("train", 3), ("val", 2), ("test", 4)):
+        draw(tmp_path / name, count)
+    assert len(read(tmp_path).val) == 4
+
+
+@pytest.mark.parametrize("inside", ["", "train"])
+def test_class_folders_alone_give_a_stratified_fifth(tmp_path: Path, inside: str) -> None:
+    draw(tmp_path / inside, 10)
+    for data in (read(tmp_path), read(tmp_path)):  # the decoded copy beside the classes is no class
+        assert data.classes == 2
+        assert data.val.targets.tolist() == [0, 0, 1, 1]
+        assert len(data.train) == 16
+
+
+def test_grey_images_and_other_formats(tmp_path: Path) -> None:
+    draw(tmp_path, 5, suffix=".JPG")
+    data = read(tmp_path, channels=1, size=6)
+    assert data.train.inputs.shape == (8, 1, 6, 6)
+    # ITU-R 601-2 luma, as PIL documents it: blue 0.114, red 0.299.
+    np.testing.assert_allclose(data.train.inputs[:, 0, 3, 3], np.repeat([29, 76], 4), atol=2)
+
+
+def test_a_photo_stands_as_its_camera_was_held(tmp_path: Path) -> None:
+    draw(tmp_path, 5)
+    lying = Image.new("RGB", (16, 16))
+    lying.paste((255, 255, 255), (0, 0, 8, 16))  # its left half is white
+    exif = lying.getexif()
+    exif[0x0112] = 6  # orientation: turned a quarter to the left; upright, that half is on top
+    lying.save(tmp_path / "blue" / "0.png", exif=exif)
+    data = ImageFolder(batch_size=4, seed=0, root=tmp_path, size=16)
+    train, _ = data.read()
+    assert (train.inputs[0, :, :7] == 255).all()
+    assert (train.inputs[0, :, 9:] == 0).all()
+
+
+def test_another_size_has_a_decoded_copy_of_its_own(tmp_path: Path) -> None:
+    draw(tmp_path, 5)
+    assert read(tmp_path, size=8).train.inputs.shape[2:] == (8, 8)
+    assert read(tmp_path, size=9).train.inputs.shape[2:] == (9, 9)
+    copies = {path.name[: len("folder-3x8x8")] for path in (tmp_path / "decoded").glob("*.npy")}
+    assert copies == {"folder-3x8x8", "folder-3x9x9"}
+
+
+def _no_images(root: Path) -> None:
+    draw(root, 2)
+    for file in (root / "red").iterdir():
+        file.rename(file.with_suffix(".txt"))
+
+
+def _one_class(root: Path) -> None:
+    draw(root, 2)
+    (root / "red").rename(root / ".red")
+
+
+def _unreadable(root: Path) -> None:
+    draw(root, 5)
+    (root / "red" / "1.png").write_text("no image")
+
+
+def _cut_short(root: Path) -> None:
+    draw(root, 5, size=(200, 200), suffix=".jpg")
+    file = root / "red" / "1.jpg"
+    file.write_bytes(file.read_bytes()[:700])
+
+
+def _unknown_class(root: Path) -> None:
+    draw(root / "train", 5)
+    draw(root / "val", 1)
+    (root / "val" / "red").rename(root / "val" / "green")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda root: None, "has 0 class folders"),
+        (_one_class, "has 1 class folders"),
+        (_no_images, "red has no images"),
+        (_unreadable, "red/1.png cannot be read"),
+        (_cut_short, "red/1.jpg cannot be read"),
+        (_unknown_class, "val/green is a class that .*/train lacks"),
+        (lambda root: draw(root, 1), "no sample of class 0"),
+    ],
+)
+def test_a_folder_that_cannot_be_learnt_from_is_refused_in_a_sentence(tmp_path: Path, make: Any, words: str) -> None:
+    make(tmp_path)
+    with pytest.raises(UserError, match=words):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"size": 0}, "data.size=0"), ({"channels": 2}, "data.channels=2"), ({"root": "nowhere"}, "data.root=nowhere")],
+)
+def test_arguments_out_of_range_are_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    draw(tmp_path, 2)
+    with pytest.raises(UserError, match=words):
+        ImageFolder(**{"batch_size": 4, "seed": 0, "root": tmp_path} | options)
