@@ -187,7 +187,7 @@ class RunFolder:
                 yield
             except Exception as error:
                 reason = str(error) if isinstance(error, UserError) else traceback.format_exc()
-                logging.getLogger(__name__).error("failed: %s", reason)
+                logging.getLogger(__name__).error("failed: %s", reason, extra={"run": self.path})
                 with contextlib.suppress(UserError):
                     self.record_failure(blank, reason)
                 raise
@@ -203,6 +203,8 @@ class RunFolder:
         except OSError as error:
             raise _unwritable(self.log_file, error) from error
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        # A process that trains several runs at once says by `run` whose log a line belongs to; without, to all.
+        handler.addFilter(lambda record: getattr(record, "run", self.path) == self.path)
         root = logging.getLogger()
         root.addHandler(handler)
         root.setLevel(logging.INFO)

@@ -34,10 +34,20 @@ class Schedule(pl.Callback):
         """The rate in force, r_n."""
         return self.sequence(self.index)
 
+    @property
+    def wants_baseline(self) -> bool:
+        """Whether the strategy still has to see the untrained network's validation loss."""
+        return self._state is None and self.strategy.baseline == "untrained"
+
+    def observe(self, epoch: int, val_loss: float) -> None:
+        """Tells the strategy the validation loss after an epoch (-1: of the untrained network) and follows it."""
+        self._state, advance = self.strategy(self._state, epoch, val_loss)
+        if advance and not self.strategy.per_step:
+            self.index += 1
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: BlockModule) -> None:  # type: ignore[override]
-        if self._state is None and getattr(self.strategy, "baseline", None) == "untrained":
-            loss = pl_module.evaluate(trainer.val_dataloaders)["val_loss"]
-            self._state, _ = self.strategy(None, -1, loss)
+        if self.wants_baseline and trainer.val_dataloaders is not None:
+            self.observe(-1, pl_module.evaluate(trainer.val_dataloaders)["val_loss"])
         self._set_rate(trainer.optimizers)
 
     def on_before_optimizer_step(
@@ -48,11 +58,8 @@ class Schedule(pl.Callback):
             self._set_rate([optimizer])
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        loss = trainer.callback_metrics["val_loss"].item()
-        self._state, advance = self.strategy(self._state, trainer.current_epoch, loss)
-        if advance and not self.strategy.per_step:
-            self.index += 1
-            self._set_rate(trainer.optimizers)
+        self.observe(trainer.current_epoch, trainer.callback_metrics["val_loss"].item())
+        self._set_rate(trainer.optimizers)
 
     def _set_rate(self, optimizers: list[Optimizer]) -> None:
         for optimizer in optimizers:
