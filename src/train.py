@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import hydra
@@ -53,11 +54,16 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float | None:
-    """Returns the final validation accuracy (or loss, for regression), for Hydra's optimising sweepers."""
+    """Returns the run's objective, for Hydra's optimising sweepers."""
     try:
         result = train(resolve(cfg), show_progress=True)
     except UserError as error:
         sys.exit(f"error: {error}")
+    return objective(result)
+
+
+def objective(result: Mapping[str, Any]) -> float | None:
+    """The number that one run is for: its final validation accuracy, or loss for regression."""
     return result["val_loss"] if result["val_accuracy"] is None else result["val_accuracy"]
 
 
