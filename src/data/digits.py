@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from sklearn.datasets import load_digits
 
 from src.data.in_memory import InMemoryDataModule, Split
 
@@ -34,8 +35,6 @@ class Digits(InMemoryDataModule):
         )
 
     def read(self) -> tuple[Split, None]:
-        from sklearn.datasets import load_digits  # takes a second to import, and only this dataset needs it
-
         digits = load_digits()
         small = torch.from_numpy(digits.images).float().unsqueeze(1)  # (N, 1, 8, 8), 0 to 16
         large = F.interpolate(small, size=(28, 28), mode="bilinear", align_corners=False)
