@@ -68,12 +68,14 @@ def test_real_mnist_has_its_published_sizes_and_moments(linked: Path) -> None:
     assert again.fingerprint == data.fingerprint
 
 
-def test_a_truncated_archive_is_named(linked: Path) -> None:
+@pytest.mark.parametrize("damage", ["truncated", "altered"])
+def test_a_damaged_archive_is_named(linked: Path, damage: str) -> None:
     damaged = linked / "MNIST" / "raw" / NAMES[1]
     content = damaged.read_bytes()
+    labels = gzip.decompress(content)
     damaged.unlink()
-    damaged.write_bytes(content[:-100])
-    with pytest.raises(UserError, match=rf"{NAMES[1]} is truncated or altered"):
+    damaged.write_bytes(content[:-100] if damage == "truncated" else gzip.compress(labels[:-1] + b"\x03"))
+    with pytest.raises(UserError, match=rf"{NAMES[1]} is truncated or altered \(its md5"):
         MNIST(batch_size=64, seed=0, root=linked).setup()
 
 
