@@ -179,10 +179,9 @@ class RunFolder:
         """
         with self.locked(), self._logging():
             self._remove_leftovers()
-            result = self.result() or blank
-            if result["status"] not in FINISHED:
+            if not self.finished():
                 write_text(self.config_file, yaml.safe_dump(dict(config), sort_keys=False))
-                self.write_result({**result, "status": "running", "error": None})
+                self.write_result({**(self.result() or blank), "status": "running", "error": None})
             try:
                 yield
             except Exception as error:
@@ -248,6 +247,11 @@ class RunFolder:
         except (OSError, ValueError):
             return None
         return result if isinstance(result, dict) and "status" in result else None
+
+    def finished(self) -> dict[str, Any] | None:
+        """The result of a run that needs no more training; None for any other."""
+        result = self.result()
+        return result if result and result["status"] in FINISHED else None
 
 
 def _number(column: str, text: str) -> float | int | None:

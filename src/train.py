@@ -8,11 +8,13 @@ from typing import Any
 
 import hydra
 from omegaconf import DictConfig
+from rich.console import Console
 
 from src.analysis.summary import summarise
 from src.config import check_choices, resolve
 from src.errors import UserError
-from src.run_folder import FINISHED, RunFolder, run_path
+from src.run_folder import RunFolder, run_path
+from src.sweep import Run, close
 
 
 def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]:
@@ -27,18 +29,17 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
         UserError: the configuration, the data or the folder are not usable; the sentence says what to do.
         RunBusy: another process is training this run.
     """
-    # Here and not above, because --help and a typing mistake should not wait for torch.
+    folder = RunFolder(run_path(config))
+    if result := folder.finished():
+        return result
+    # Here and not above: --help, a typing mistake and a finished run should not wait for torch.
     from src import assembly
     from src.progress import RunProgress
     from src.recorder import Recorder
 
     data = assembly.build_data(config)
     net = assembly.build_network(config, data)
-    folder = RunFolder(run_path(config))
     with folder.training(config, blank=summarise(config, [])):
-        result = folder.result()
-        if result and result["status"] in FINISHED:
-            return result
         data.setup()
         schedule = assembly.build_schedule(config, data.steps_per_epoch)
         module = assembly.build_module(config, net, data, schedule.rate)
@@ -54,9 +55,11 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float | None:
-    """Returns the run's objective, for Hydra's optimising sweepers."""
+    """Trains one run and prints what became of it. Returns its objective, for Hydra's optimising sweepers."""
     try:
-        result = train(resolve(cfg), show_progress=True)
+        config = resolve(cfg)
+        result = train(config, show_progress=True)
+        close([Run(config, settings={})], Console())
     except UserError as error:
         sys.exit(f"error: {error}")
     return objective(result)
