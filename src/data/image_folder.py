@@ -17,19 +17,19 @@ from src.errors import UserError
 class ImageFolder(InMemoryDataModule):
     """Images in folders named after their classes, brought to one size (the aspect ratio is not kept).
 
-    `root` has a folder `train` and beside it `val` or `test` (the validation set; `val` if both are there),
+    `images` has a folder `train` and beside it `val` or `test` (the validation set; `val` if both are there),
     each with a folder per class; or it, or `train` alone, has a folder per class, and a stratified part
     (`val_fraction`, by default a fifth) is the validation set. Classes are numbered in the order of their
     names.
 
     Args:
-        batch_size, seed, root, val_fraction, split_seed, limit, block_size: as in InMemoryDataModule.
+        images: their folder. Unlike the `root` of other datasets it says which data these are, not just where.
+        batch_size, seed, val_fraction, split_seed, limit, block_size: as in InMemoryDataModule.
         size: pixels a side.
         channels: 3 (colour) or 1 (grey).
 
     Raises:
-        UserError: an argument is out of range, there are fewer than two classes, or (in `setup`) a class
-        without
+        UserError: an argument is out of range, there are fewer than two classes, or (in `setup`) a class without
             images or an image that cannot be read.
     """
 
@@ -37,7 +37,7 @@ class ImageFolder(InMemoryDataModule):
         self,
         batch_size: int,
         seed: int,
-        root: str | Path = "data/folder",
+        images: str | Path = "data/folder",
         size: int = 32,
         channels: int = 3,
         val_fraction: float | None = None,
@@ -45,13 +45,13 @@ class ImageFolder(InMemoryDataModule):
         limit: int | None = None,
         block_size: int | None = None,
     ) -> None:
-        super().__init__(batch_size, seed, root, val_fraction, split_seed, limit, block_size)
+        super().__init__(batch_size, seed, images, val_fraction, split_seed, limit, block_size)
         check_whole_number("data.size", size, 1)
         if channels not in (1, 3):
             raise UserError(f"data.channels={channels} is not allowed; give 3 for colour or 1 for grey.")
         self.input_shape = (channels, size, size)
         if not self.root.is_dir():
-            raise UserError(f"data.root={self.root} is not a folder; give the folder your images are in.")
+            raise UserError(f"data.images={self.root} is not a folder; give the folder your images are in.")
         self._train = self.root / "train" if (self.root / "train").is_dir() else self.root
         tests = [self.root / name for name in ("val", "test") if self._train != self.root]
         self._test = next((folder for folder in tests if folder.is_dir()), None)

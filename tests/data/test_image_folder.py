@@ -24,7 +24,7 @@ def draw(folder: Path, count: int, size: tuple[int, int] = (20, 12), suffix: str
 
 
 def read(root: Path, **options: Any) -> ImageFolder:
-    data = ImageFolder(batch_size=4, seed=0, root=root, **options)
+    data = ImageFolder(batch_size=4, seed=0, images=root, **options)
     data.setup()
     return data
 
@@ -74,7 +74,7 @@ def test_a_photo_stands_as_its_camera_was_held(tmp_path: Path) -> None:
     exif = lying.getexif()
     exif[0x0112] = 6  # orientation: turned a quarter to the left; upright, that half is on top
     lying.save(tmp_path / "blue" / "0.png", exif=exif)
-    data = ImageFolder(batch_size=4, seed=0, root=tmp_path, size=16)
+    data = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=16)
     train, _ = data.read()
     assert (train.inputs[0, :, :7] == 255).all()
     assert (train.inputs[0, :, 9:] == 0).all()
@@ -136,9 +136,9 @@ def test_a_folder_that_cannot_be_learnt_from_is_refused_in_a_sentence(tmp_path: 
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"size": 0}, "data.size=0"), ({"channels": 2}, "data.channels=2"), ({"root": "nowhere"}, "data.root=nowhere")],
+    [({"size": 0}, "data.size=0"), ({"channels": 2}, "data.channels=2"), ({"images": "nowhere"}, "data.images=nowhere")],
 )
 def test_arguments_out_of_range_are_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
     draw(tmp_path, 2)
     with pytest.raises(UserError, match=words):
-        ImageFolder(**{"batch_size": 4, "seed": 0, "root": tmp_path} | options)
+        ImageFolder(**{"batch_size": 4, "seed": 0, "images": tmp_path} | options)
