@@ -1,0 +1,188 @@
+"""What a person should do next, from the evidence of a study: sentences, each with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, isfinite
+from statistics import stdev
+
+import pandas as pd
+
+from src.analysis import statistics
+from src.analysis.aggregate import METRICS, Runs, Values
+from src.analysis.report_tables import interval, main_metric, number
+from src.analysis.study import Study
+from src.analysis.summary import SETTING_KEYS
+from src.run_folder import FINISHED
+
+# A validation loss that ends this much above its lowest has risen.
+RISEN = 1.05
+# An accuracy that still gains this much over the last quarter of the epochs has not arrived: a fifth of a point.
+RISING = 0.002
+
+
+def advise(study: Study, values: Values, runs: Runs) -> list[str]:
+    """The advice that the evidence gives rise to; [] if there is none.
+
+    Args:
+        values: of the study's settings.
+        runs: those of the study's settings, with their `setting`.
+    """
+    metric = main_metric(values)
+    candidates = {name: series for name in values.settings if (series := values.series(name, metric))}
+    sentences = [*_unfinished(runs), *_diverged(study, runs)]
+    if not candidates:
+        return sentences
+    if len(candidates) == 1:
+        best = next(iter(candidates))
+    else:
+        best, evidence = statistics.winner(candidates, METRICS[metric].lowest)
+        sentences += _not_told_apart(study, candidates, best, metric, evidence)
+    return [*sentences, *_edges(runs, metric), *_overfitting(study, runs, best), *_rising(study, runs, best)]
+
+
+def _unfinished(runs: Runs) -> list[str]:
+    counts = runs.results.loc[~runs.results["status"].isin(FINISHED), "status"].value_counts()
+    if counts.empty:
+        return []
+    states = " and ".join(f"{count} {status}" for status, count in counts.items())
+    return [
+        f"Of {len(runs.results)} runs {states}: start the same sweep again, it trains only what is missing, "
+        "and report anew."
+    ]
+
+
+def _diverged(study: Study, runs: Runs) -> list[str]:
+    lost = runs.results[runs.results["status"] == "diverged"]
+    sentences = []
+    for setting, rows in lost.groupby("setting", sort=False):
+        total = int((runs.finished["setting"] == setting).sum())
+        rates = ", ".join(f"{lr:g}" for lr in sorted(set(rows["lr"])))
+        sentences.append(
+            f"{len(rows)} of {total} runs of {_full_label(study, str(setting))} diverged at rate {rates}: "
+            f"lower it, to {min(rows['lr']) / 3:.2g} for example, or put a warmup before it (warmup=linear)."
+        )
+    return sentences
+
+
+def _not_told_apart(
+    study: Study, candidates: dict[str, dict[int, float]], best: str, metric: str, evidence: statistics.Evidence
+) -> list[str]:
+    if statistics.judge({"best": evidence})["best"].verdict == "reproduced":
+        return []
+    sign = -1 if METRICS[metric].lowest else 1
+    rivals = {}
+    for name, series in candidates.items():
+        leads = [sign * (candidates[best][s] - series[s]) for s in candidates[best] if s in series]
+        if name != best and leads and all(map(isfinite, leads)):
+            rivals[name] = sum(leads) / len(leads), leads
+    if not rivals:
+        return []
+    rival = min(rivals, key=lambda name: rivals[name][0])
+    lead, leads = rivals[rival]
+    names = f"{_full_label(study, best)} and {_full_label(study, rival)}, the best two by {METRICS[metric].label},"
+    gap = f"{number(lead, metric)}{' points' if METRICS[metric].fraction else ''}"
+    if len(leads) < 2:
+        return [f"{names} differ by {gap} in the one seed they share: no verdict comes from one; add seed=1,2."]
+    spread = statistics.compare(candidates[best], candidates[rival])
+    bounds = (spread.low, spread.high) if sign > 0 else (-spread.high, -spread.low)
+    said = f"{names} are not told apart by {len(leads)} seeds: {gap} apart, {interval(*bounds, metric)}."
+    needed = statistics.seeds_needed(lead, stdev(leads)) if stdev(leads) > 0 and lead > 0 else None
+    if needed is None or needed > 100:
+        count = "over 100 seeds" if needed is None else f"about {needed} seeds"
+        return [f"{said} To tell so small a difference takes {count}: treat them as equal."]
+    # What the seeds so far say of difference and spread is itself uncertain, and fewer than the present ones never do.
+    return [f"{said} If the difference is what it seems, {max(needed, len(leads) + 1)} seeds show it with 80% power."]
+
+
+def _edges(runs: Runs, metric: str) -> list[str]:
+    """Per optimizer: whether the best rate is the highest or lowest of those tried with all else equal."""
+    finished = runs.finished
+    keys = [
+        key for key in SETTING_KEYS if key in finished and key not in ("lr", "seed") and finished[key].notna().any()
+    ]
+    lowest = METRICS[metric].lowest
+    found: dict[str, tuple[float, str]] = {}
+    for _, rows in finished.groupby(keys, dropna=False, sort=False):
+        means = rows.groupby("lr")[metric].median()
+        if len(means) < 2 or means.isna().all():
+            continue
+        best, score = float(means.idxmin() if lowest else means.idxmax()), float(means.min() if lowest else means.max())
+        optimizer = str(rows["optimizer"].iloc[0])
+        if optimizer in found and (score >= found[optimizer][0] if lowest else score <= found[optimizer][0]):
+            continue
+        found[optimizer] = score, _edge(rows, means, best, metric)
+    return [sentence for _, sentence in found.values() if sentence]
+
+
+def _edge(rows: pd.DataFrame, means: pd.Series, best: float, metric: str) -> str:
+    rates = sorted(means.index)
+    if best not in (rates[0], rates[-1]):
+        return ""
+    inner = rates[1] if best == rates[0] else rates[-2]
+    side = "lowest" if best == rates[0] else "highest"
+    row = rows.iloc[0]
+    return (
+        f"The best rate of {row['optimizer']} with {row['sequence']} by {row['strategy']}, {best:g}, is the {side} of the "
+        f"{len(rates)} tried ({METRICS[metric].label} {number(means[best], metric)}, and {number(means[inner], metric)} at "
+        f"{inner:g}): extend the grid, lr={best * best / inner:.2g} next."
+    )
+
+
+def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
+    val, train = runs.curve(best, "val_loss"), runs.curve(best, "train_loss")
+    if len(val) < 3:
+        return []
+    least = int(val["mean"].idxmin())
+    start, end = val["mean"].iloc[least], val["mean"].iloc[-1]
+    before, after = train["mean"].iloc[least], train["mean"].iloc[-1]
+    if not (end > RISEN * start and after < before):
+        return []
+    epoch = int(val["epoch"].iloc[least])
+    return [
+        f"The winner, {_full_label(study, best)}, overfits from epoch {epoch}: its validation loss rises from {start:.4g} to "
+        f"{end:.4g} while its training loss falls from {before:.4g} to {after:.4g}; stop there (epochs={epoch}), or try "
+        "weight decay (optimizer.weight_decay=1e-4) or dropout (model.dropout=0.5)."
+    ]
+
+
+def _rising(study: Study, runs: Runs, best: str) -> list[str]:
+    table = runs.curve(best, "val_accuracy")
+    if len(table) < 8:
+        return []
+    quarter = ceil(len(table) / 4)
+    # Means of the last and of the first epochs of the last quarter: a single epoch's noise is not a trend.
+    part = max(1, quarter // 2)
+    last = table["mean"].iloc[-quarter:]
+    gain = last.iloc[-part:].mean() - last.iloc[:part].mean()
+    if gain < RISING:
+        return []
+    epochs = int(table["epoch"].iloc[-1])
+    return [
+        f"The winner, {_full_label(study, best)}, still gains {100 * gain:.2f} points of validation accuracy within its last "
+        f"{quarter} epochs: train longer, epochs={2 * epochs}."
+    ]
+
+
+def _full_label(study: Study, name: str) -> str:
+    setting = study.setting(name)
+    return f"{setting.label}, {setting.group}," if setting.group else setting.label
+
+
+def headline(study: Study, values: Values, names: Sequence[str]) -> list[str]:
+    """What came out, in a sentence per metric: the best setting and where it stands."""
+    sentences = []
+    for metric in (main_metric(values), "convergence_epoch"):
+        series = {n: x for n in names if metric in values.metrics and (x := values.series(n, metric))}
+        if not series:
+            continue
+        centres = {name: statistics.estimate(x) for name, x in series.items()}
+        kind = METRICS[metric]
+        best = (min if kind.lowest else max)(centres, key=lambda name: centres[name].centre)
+        unit = "%" if kind.fraction else ""
+        spread = interval(centres[best].low, centres[best].high, metric)
+        sentences.append(
+            f"Best by {kind.label}: {_full_label(study, best).rstrip(',')}, with {number(centres[best].centre, metric)}{unit}"
+            f"{' ' + spread if spread else ''}."
+        )
+    return sentences

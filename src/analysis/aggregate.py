@@ -1,0 +1,310 @@
+"""The runs of a study as tables: one row per run, one per epoch, and the values that a setting reached by seed."""
+
+from __future__ import annotations
+
+import fnmatch
+import gzip
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from src.analysis.convergence import convergence_epoch, convergence_step, epochs_to_reach, final_accuracy
+from src.analysis.study import Study, assign
+from src.analysis.summary import SETTING_KEYS
+from src.errors import UserError
+from src.run_folder import FINISHED, RunFolder, collect_results, run_folders, write_text, written_aside
+
+DEFAULT_TOLERANCE = 0.01
+EARLY_EPOCHS = 10
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is compared: its name for a person, whether less is better, and whether it is a fraction."""
+
+    label: str
+    lowest: bool = False
+    fraction: bool = False
+
+
+METRICS = {
+    "val_accuracy": Metric("final validation accuracy", fraction=True),
+    "best_val_accuracy": Metric("best validation accuracy", fraction=True),
+    "convergence_epoch": Metric("epochs to convergence", lowest=True),
+    "benchmark_epoch": Metric("epochs to the benchmark's final accuracy", lowest=True),
+    "val_loss": Metric("final validation loss", lowest=True),
+    "train_loss": Metric("final training loss", lowest=True),
+    "lr_updates": Metric("updates of the learning rate", lowest=True),
+    "decline": Metric("best minus final validation accuracy", lowest=True, fraction=True),
+    "early_falls": Metric(
+        f"sum of the falls of validation accuracy in the first {EARLY_EPOCHS} epochs", lowest=True, fraction=True
+    ),
+}
+
+# What a run without a number in these columns means: it never got there, or its loss was not finite.
+_MISSING_IS_INFINITE = ("convergence_epoch", "benchmark_epoch", "val_loss", "train_loss")
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """The runs of a study.
+
+    Attributes:
+        results: a row per run: the columns of results.csv, `run` its folder's name.
+        histories: a row per run and epoch: `run` and the columns of history.csv; None where there is only a table.
+    """
+
+    results: pd.DataFrame
+    histories: pd.DataFrame | None = None
+
+    @property
+    def finished(self) -> pd.DataFrame:
+        return self.results[self.results["status"].isin(FINISHED)]
+
+    def curve(self, setting: str, column: str) -> pd.DataFrame:
+        """Over the finished runs of a setting: `epoch` (from 1), `mean`, `low` and `high` of the seeds.
+
+        Values that are not finite are left out; a run that ended early counts as far as it went.
+        """
+        if column not in self._curves:
+            self._curves[column] = self._all_curves(column)
+        return self._curves[column].get(setting, pd.DataFrame(columns=["epoch", "mean", "low", "high"]))
+
+    @cached_property
+    def _curves(self) -> dict[str, dict[str, pd.DataFrame]]:
+        return {}
+
+    def _all_curves(self, column: str) -> dict[str, pd.DataFrame]:
+        if self.histories is None or column not in self.histories:
+            return {}
+        settings = self.finished.set_index("run")["setting"]
+        rows = self.histories[["run", "epoch", column]].assign(setting=self.histories["run"].map(settings))
+        rows = rows[rows[column].abs() < math.inf]
+        table = rows.groupby(["setting", "epoch"])[column].agg(["mean", "min", "max"]).reset_index("epoch")
+        table = table.set_axis(["epoch", "mean", "low", "high"], axis=1).assign(epoch=table["epoch"] + 1)
+        return {str(setting): part.reset_index(drop=True) for setting, part in table.groupby(level=0)}
+
+
+def read_runs(study: Path, tolerance: float | None = None) -> Runs:
+    """The runs of a study's folder, their convergence decided with `tolerance` (None: with that of their config).
+
+    Raises:
+        UserError: there is no run with a result.
+    """
+    rows = collect_results(study)
+    if not rows:
+        raise UserError(
+            f"{study} holds no run with a result; train one with "
+            f"`python -m src.train study={study.name}` or name another study."
+        )
+    folders = {folder.path.name: folder for folder in run_folders(study)}
+    results = pd.DataFrame([{key: _scalar(value) for key, value in row.items()} for row in rows])
+    results = pd.concat([results, _varying_configuration(results, folders)], axis=1)
+    epochs = {run: folders[run].history() for run in results["run"]}
+    histories = pd.DataFrame([{"run": run, **row} for run, history in epochs.items() for row in history])
+    runs = Runs(results, histories if len(histories) else None)
+    return _with_convergence(runs, folders, tolerance)
+
+
+def _scalar(value: Any) -> Any:
+    """A value for a cell: versions, a mapping of package to version, become words."""
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
+
+
+def _config(folder: RunFolder) -> dict[str, Any]:
+    # The C loader, because a study may have a thousand runs and the other one takes 10 ms for each.
+    return yaml.load(folder.config_file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _varying_configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder]) -> pd.DataFrame:
+    """What tells apart runs whose results say the same of their setting: a column per key, such as data.limit."""
+    if not results.duplicated([key for key in SETTING_KEYS if key in results]).any():
+        return pd.DataFrame(index=results.index)
+    flat = pd.DataFrame([dict(_flat(_config(folders[run]))) for run in results["run"]], index=results.index)
+    keys = list(SETTING_KEYS)
+    chosen = []
+    for column in flat.loc[:, flat.nunique(dropna=False) > 1]:
+        together = pd.concat([results[[k for k in keys if k in results]], flat[[*chosen, column]]], axis=1)
+        if len(together.drop_duplicates()) > len(together.drop(columns=column).drop_duplicates()):
+            chosen.append(column)
+    return flat[chosen]
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    items: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            items += _flat(value, f"{prefix}{key}.")
+        elif prefix or key == "init_from":
+            items.append((f"{prefix}{key}", str(value) if isinstance(value, list) else value))
+    return [(key, value) for key, value in items if not key.startswith(("names.", "analysis."))]
+
+
+def _with_convergence(runs: Runs, folders: Mapping[str, RunFolder], tolerance: float | None) -> Runs:
+    if runs.histories is None:
+        return runs
+    histories = dict(list(runs.histories.groupby("run", sort=False)))
+    configs: dict[Any, dict[str, Any]] = {}
+    epochs: list[float | None] = []
+    tolerances = []
+    for row in runs.results.to_dict("records"):
+        config = configs.setdefault((row["data"], row["model"]), _config(folders[row["run"]]))
+        within = tolerance or config.get("analysis", {}).get("tolerance") or DEFAULT_TOLERANCE
+        tolerances.append(within)
+        history = histories.get(row["run"])
+        diverged = row["status"] == "diverged"
+        if history is None:
+            epochs.append(None)
+        elif config["model"].get("classes"):
+            guessing = 1 / config["model"]["classes"]
+            epochs.append(convergence_epoch(history["val_accuracy"].tolist(), within, guessing, diverged))
+        else:
+            epochs.append(convergence_step(history["train_loss"].tolist(), diverged))
+    results = runs.results.assign(convergence_epoch=pd.array(epochs, dtype="Float64").astype(float))
+    return replace(runs, results=results.assign(convergence_tolerance=tolerances))
+
+
+def read_table(file: Path) -> Runs:
+    """The runs of one table, as results.csv.
+
+    Raises:
+        UserError: the file is missing, or has no column that every report needs.
+    """
+    try:
+        results = pd.read_csv(file, float_precision="round_trip")
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"results={file} cannot be read as CSV ({error}); name a table as results.csv of a study is."
+        ) from error
+    for column in ("status", "seed"):
+        if column not in results:
+            raise UserError(f"{file} has no column {column}; give a table as results.csv of a study is.")
+    if "run" not in results:
+        results.insert(0, "run", [f"row {number}" for number in range(1, len(results) + 1)])
+    return Runs(results)
+
+
+def read_report(folder: Path) -> Runs:
+    """The runs that a report kept: its results.csv and histories.csv.gz."""
+    runs = read_table(folder / "results.csv")
+    file = folder / "histories.csv.gz"
+    return replace(runs, histories=pd.read_csv(file, float_precision="round_trip")) if file.exists() else runs
+
+
+def write_runs(runs: Runs, folder: Path) -> None:
+    """Writes results.csv and, if there are histories, histories.csv.gz; the same runs give the same bytes."""
+    write_text(folder / "results.csv", runs.results.drop(columns="error", errors="ignore").to_csv(index=False))
+    if runs.histories is not None:
+        text = io.BytesIO(runs.histories.to_csv(index=False).encode())
+        with written_aside(folder / "histories.csv.gz") as aside:
+            aside.write_bytes(gzip.compress(text.getvalue(), mtime=0))
+
+
+def judged(runs: Runs, study: Study) -> Runs:
+    """The runs with their `setting` and the metrics that the study adds; those of no setting are left out.
+
+    Raises:
+        UserError: as `assign`.
+    """
+    results = runs.results.drop(columns="setting", errors="ignore")
+    results = results.assign(setting=assign(runs.results, study.settings)).dropna(subset="setting")
+    if {"best_val_accuracy", "val_accuracy"} <= set(results):
+        results["decline"] = results["best_val_accuracy"] - results["val_accuracy"]
+    histories = runs.histories
+    if histories is None or not histories["val_accuracy"].notna().any():
+        return replace(runs, results=results)
+    histories = histories[histories["run"].isin(results["run"])]
+    accuracies = {str(run): group.tolist() for run, group in histories.groupby("run")["val_accuracy"]}
+    results["early_falls"] = [_falls(accuracies.get(run, [])[:EARLY_EPOCHS]) for run in results["run"]]
+    target = benchmark_accuracy(results, accuracies, study.benchmark)
+    if target is not None:
+        results["benchmark_epoch"] = pd.Series(
+            [epochs_to_reach(accuracies.get(run, []), target) for run in results["run"]],
+            index=results.index,
+            dtype=float,
+        )
+    return replace(runs, results=results, histories=histories)
+
+
+def _falls(accuracy: Sequence[float]) -> float:
+    return math.fsum(max(0.0, before - after) for before, after in pairwise(accuracy))
+
+
+def benchmark_accuracy(
+    results: pd.DataFrame, accuracies: Mapping[str, Sequence[float]], benchmark: str | None
+) -> float | None:
+    """Mean over seeds of the benchmark's final accuracy (mean of its last 5 epochs); None without such a run."""
+    runs = results[(results["setting"] == benchmark) & (results["status"] == "completed")]["run"]
+    finals = [final_accuracy(accuracies[run]) for run in runs if accuracies.get(run)]
+    return math.fsum(finals) / len(finals) if finals else None
+
+
+class Values:
+    """What each setting reached with each seed, metric by metric; what claims are tested on.
+
+    Args:
+        results: rows with `setting`, `seed`, `status` and the metrics.
+        settings: all settings of the study, run or not.
+        place: what the numbers are of, for messages.
+        censored: whether a missing epoch or loss means that the run never got there; else: that nobody measured it.
+    """
+
+    def __init__(self, results: pd.DataFrame, settings: Sequence[str], place: str, censored: bool = True) -> None:
+        self.settings = list(settings)
+        self.place = place
+        self._censored = censored
+        finished = results[results["status"].isin(FINISHED)]
+        self.metrics = set(results)
+        self._rows = {str(name): rows for name, rows in finished.groupby("setting")}
+
+    @classmethod
+    def published(cls, study: Study) -> Values:
+        """The document's own numbers, as if they were one seed."""
+        rows = [{"setting": s.name, "seed": 0, "status": "completed", **s.published} for s in study.settings]
+        table = pd.DataFrame(rows, columns=["setting", "seed", "status", *METRICS])
+        return cls(table, [setting.name for setting in study.settings], study.table, censored=False)
+
+    def series(self, setting: str, metric: str) -> dict[int, float]:
+        """Seed -> value of the finished runs that have one; infinite for a run that never got there.
+
+        Raises:
+            UserError: the results have no such column.
+        """
+        if metric not in self.metrics:
+            raise UserError(f"{self.place} has no column {metric}; known metrics are {', '.join(METRICS)}.")
+        if setting not in self._rows:
+            return {}
+        rows = self._rows[setting]
+        values = rows[metric].astype(float)
+        if self._censored and metric in _MISSING_IS_INFINITE and self._measures(metric):
+            values = values.fillna(math.inf)
+        return {int(seed): value for seed, value in zip(rows["seed"], values, strict=True) if not math.isnan(value)}
+
+    def run_count(self, setting: str, status: str | None = None) -> int:
+        """Finished runs of a setting; those of one status only, if named."""
+        rows = self._rows.get(setting)
+        return 0 if rows is None else len(rows) if status is None else int((rows["status"] == status).sum())
+
+    def _measures(self, metric: str) -> bool:
+        """Whether any setting has a number: a column that is empty throughout was not measured."""
+        return any(rows[metric].notna().any() for rows in self._rows.values())
+
+    def match(self, names: str | Sequence[str]) -> list[str]:
+        """The settings that the names or patterns (`*_epoch`) stand for, in the study's order.
+
+        Raises:
+            UserError: a pattern stands for none.
+        """
+        patterns = [names] if isinstance(names, str) else list(names)
+        for pattern in patterns:
+            if not fnmatch.filter(self.settings, pattern):
+                raise UserError(f"{pattern} is no setting of the study; there are {', '.join(self.settings)}.")
+        return [name for name in self.settings if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]

@@ -1,0 +1,212 @@
+"""The figures of a study as files, PNG and SVG.
+
+A figure is an entry of the study's `figures`: `name`, `kind`, `caption`, and what its kind takes:
+
+- sequences: `lr`, `length`. The report's four sequences from r_0 = lr over `length` advances.
+- curves: `settings` (names or patterns), or `select` (a metric: the best of each group by it, with the benchmarks);
+  `column` of the histories (validation accuracy); `epochs` (only the first so many; else a closer look at the last
+  quarter stands on the right). Figures of the same column in a study share their vertical axis.
+- examples: two pictures of each class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from src.analysis.aggregate import Runs, Values
+from src.analysis.report_tables import Pick
+from src.analysis.study import Study
+from src.run_folder import written_aside
+from src.schedule.sequences import Cyclic, Exponential, Inverse, InverseSqrt
+
+# Okabe & Ito's palette, which colour-blind people can tell apart, without its yellow, which is faint on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+NEUTRAL = ("#000000", "#7F7F7F")
+DASHES = ("solid", "dashed", "dotted", "dashdot")
+
+COLUMN_LABELS = {
+    "val_accuracy": "validation accuracy",
+    "train_accuracy": "training accuracy",
+    "val_loss": "validation loss",
+    "train_loss": "training loss",
+    "lr": "learning rate",
+    "gradient_norm": "gradient norm",
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    colour: str
+    dash: str
+
+
+def styles(study: Study) -> dict[str, Style]:
+    """Setting -> colour and dash. Settings at the same place of their group share the colour; groups differ by dash."""
+    benchmark = study.setting(study.benchmark).group if study.benchmark else None
+    found = {}
+    for index, settings in enumerate(study.compared_groups.values()):
+        for place, setting in enumerate(settings):
+            dash = DASHES[(index + place // len(PALETTE)) % len(DASHES)]
+            found[setting.name] = Style(PALETTE[place % len(PALETTE)], dash)
+    for place, setting in enumerate(study.groups.get(benchmark, []) if benchmark is not None else []):
+        found.setdefault(setting.name, Style(NEUTRAL[place % len(NEUTRAL)], DASHES[place % 2 * 3]))
+    return found
+
+
+def chosen_settings(figure: Mapping[str, Any], study: Study, values: Values, picks: Sequence[Pick]) -> list[str]:
+    """The settings that a figure of curves shows."""
+    if "settings" in figure:
+        return values.match(figure["settings"])
+    best = [p.setting for p in picks if p.metric == figure["select"]]
+    benchmarks = study.groups[study.setting(study.benchmark).group] if study.benchmark else []
+    return [*(setting.name for setting in benchmarks), *best]
+
+
+def labels(study: Study, names: Sequence[str]) -> dict[str, str]:
+    """Setting -> what a legend calls it: with its group where several are shown."""
+    settings = [study.setting(name) for name in names]
+    groups = {setting.group for setting in settings}
+    return {s.name: f"{s.label}, {s.group}" if s.group and len(groups) > 1 else s.label for s in settings}
+
+
+def sequences(lr: float, length: int) -> Figure:
+    """The four sequences of Yang & Huang 2019, section 3.1: the rate at positions 0 to `length`."""
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    named = {
+        "seq1 (inverse)": Inverse,
+        "seq2 (inverse sqrt)": InverseSqrt,
+        "seq3 (exponential)": Exponential,
+        "seq4 (cyclic)": Cyclic,
+    }
+    positions = range(length + 1)
+    for (label, kind), colour, marker in zip(named.items(), PALETTE, "osd^", strict=False):
+        sequence = kind(lr)
+        axes.plot(positions, [sequence(n) for n in positions], color=colour, label=label, marker=marker, markersize=3)
+    axes.set(xlabel="advances n", ylabel="learning rate r_n", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def curves(
+    study: Study,
+    runs: Runs,
+    names: Sequence[str],
+    column: str = "val_accuracy",
+    epochs: int | None = None,
+    limits: tuple[float, float] | None = None,
+) -> Figure:
+    """Mean over seeds, band from the lowest to the highest seed; a dot where a setting converges (median of seeds).
+
+    Args:
+        names: the settings shown.
+        epochs: how many are shown; None: all, with a closer look at the last quarter on the right.
+        limits: of the vertical axis; None: what the curves need.
+    """
+    drawn = {name: table for name in names if len(table := runs.curve(name, column))}
+    last = max((int(table["epoch"].max()) for table in drawn.values()), default=1)
+    figure = Figure(figsize=(6.4, 4.4) if epochs else (10, 4.4), layout="constrained")
+    panels = [figure.subplots()] if epochs else list(figure.subplots(1, 2, width_ratios=(3, 2)))
+    look, caption = styles(study), labels(study, names)
+    for axes in panels:
+        for name, table in drawn.items():
+            style = look[name]
+            axes.plot(
+                table["epoch"],
+                table["mean"],
+                color=style.colour,
+                linestyle=style.dash,
+                label=caption[name],
+                linewidth=1.6,
+            )
+            axes.fill_between(table["epoch"], table["low"], table["high"], color=style.colour, alpha=0.15, linewidth=0)
+        axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column))
+        axes.grid(alpha=0.3)
+    _mark_convergence(panels[0], runs, drawn, look)
+    panels[0].set_xlim(1, max(2, min(last, epochs or last)))
+    if limits:
+        panels[0].set_ylim(limits)
+    if not epochs:
+        panels[1].set(xlim=(0.75 * last, max(last, 2)), ylim=closer_limits(runs, names, column))
+    if drawn:
+        figure.legend(
+            *panels[0].get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=min(4, len(drawn)) if epochs is None else 2,
+        )
+    return figure
+
+
+def _mark_convergence(axes: Axes, runs: Runs, drawn: Mapping[str, pd.DataFrame], look: Mapping[str, Style]) -> None:
+    for name, table in drawn.items():
+        epochs = runs.finished.loc[runs.finished["setting"] == name, "convergence_epoch"].dropna()
+        if len(epochs):
+            epoch = float(epochs.median())
+            axes.plot(
+                [epoch],
+                [np.interp(epoch, table["epoch"], table["mean"])],
+                "o",
+                color=look[name].colour,
+                markersize=6,
+                markeredgecolor="white",
+                zorder=3,
+            )
+
+
+def closer_limits(runs: Runs, names: Sequence[str], column: str) -> tuple[float, float]:
+    """The vertical axis of a closer look: what the settings cover over the last quarter of the epochs."""
+    tables = [table for name in names if len(table := runs.curve(name, column))]
+    last = max((table["epoch"].max() for table in tables), default=1)
+    return _with_margin([table[table["epoch"] >= 0.75 * last] for table in tables], 0.05) or (0.0, 1.0)
+
+
+def shared_limits(study: Study, runs: Runs, column: str) -> tuple[float, float] | None:
+    """The vertical axis that the figures of a column share; None without a curve."""
+    return _with_margin([runs.curve(setting.name, column) for setting in study.settings], 0.03)
+
+
+def _with_margin(tables: Sequence[pd.DataFrame], part: float) -> tuple[float, float] | None:
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return None
+    low, high = min(table["low"].min() for table in tables), max(table["high"].max() for table in tables)
+    margin = part * (high - low) or 0.01
+    return low - margin, high + margin
+
+
+def examples(pictures: np.ndarray, classes: np.ndarray) -> Figure:
+    """Two pictures of each class, side by side.
+
+    Args:
+        pictures: uint8 (N, H, W, C) with one or three channels.
+        classes: (N,), of the pictures.
+    """
+    kinds = np.unique(classes)
+    figure = Figure(figsize=(0.9 * len(kinds), 2.2), layout="constrained")
+    grid = figure.subplots(2, len(kinds), squeeze=False)
+    for column, kind in enumerate(kinds):
+        found = pictures[classes == kind][:2]
+        for row in range(2):
+            grid[row][column].set_axis_off()
+            if row < len(found):
+                grid[row][column].imshow(found[row].squeeze(), cmap="gray", interpolation="nearest")
+        grid[0][column].set_title(str(kind), fontsize=9)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes path.png and path.svg; the same figure gives the same bytes."""
+    with rc_context({"svg.hashsalt": path.name, "svg.fonttype": "none"}):
+        for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+            with written_aside(path.with_suffix(f".{ending}")) as aside:
+                figure.savefig(aside, format=ending, dpi=130, metadata=metadata)

@@ -1,0 +1,168 @@
+"""The report as one web page that needs nothing else, and as Markdown."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from src.analysis.aggregate import METRICS, Runs
+from src.analysis.claims import Finding
+from src.analysis.interactive import Drawing, Panel, library
+from src.analysis.report_tables import Table, interval, number, p_value
+from src.analysis.study import Study
+
+_SVG_DASHES = {"solid": "", "dashed": "6 3", "dotted": "2 3", "dashdot": "8 3 2 3"}
+
+_DOCUMENT_SAYS = {
+    "holds": "The document's own table agrees with it.",
+    "fails": "The document's own table contradicts it.",
+    "tie": "In the document's own table it is a tie.",
+    "silent": "",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    caption: str
+    file: Path
+
+    @property
+    def data(self) -> str:
+        """The file as a data URI."""
+        kind = "image/svg+xml" if self.file.suffix == ".svg" else "image/png"
+        return f"data:{kind};base64,{base64.b64encode(self.file.read_bytes()).decode()}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a report says."""
+
+    study: Study
+    headline: Sequence[str]
+    tables: Sequence[Table]
+    findings: Sequence[Finding]
+    advice: Sequence[str]
+    facts: Mapping[str, str]
+    unknown: Sequence[str]
+    pictures: Sequence[Picture] = ()
+    panels: Sequence[Panel] = ()
+    drawing: Drawing = field(default_factory=lambda: Drawing("", {}))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Verdict -> how many claims have it."""
+        counted = Counter(finding.verdict.verdict for finding in self.findings)
+        return {verdict: counted[verdict] for verdict in ("reproduced", "not reproduced", "undecided")}
+
+
+def effect(finding: Finding) -> str:
+    """The numbers behind a verdict, in one line."""
+    verdict = finding.verdict
+    metric = str(finding.claim.arguments.get("metric", ""))
+    if verdict.seeds == 0:
+        return "no run to test it on"
+    kind = METRICS.get(metric)
+    unit = " points" if kind and kind.fraction else " epochs" if metric.endswith("epoch") else ""
+    spread = interval(verdict.low, verdict.high, metric, signed=True)
+    seeds = f"{verdict.seeds} seed{'s' if verdict.seeds > 1 else ''}"
+    middle = f"{number(verdict.effect, metric, signed=True)}{unit} {spread}".strip()
+    return f"{middle} · {seeds} · p {p_value(verdict.p) if verdict.p < 0.001 else '= ' + p_value(verdict.p)}"
+
+
+def document(finding: Finding) -> str:
+    return _DOCUMENT_SAYS[finding.document]
+
+
+def _bold(cell: str) -> Markup:
+    return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(cell))))
+
+
+def facts(study: Study, runs: Runs) -> dict[str, str]:
+    """How the runs came about: what was trained, on what, for how long."""
+    results = runs.results
+    found = {"Runs": ", ".join(f"{count} {status}" for status, count in results["status"].value_counts().items())}
+    for label, column in (
+        ("Data", "data"),
+        ("Network", "model"),
+        ("Seeds", "seed"),
+        ("Epochs", "epochs"),
+        ("Batch size", "batch_size"),
+    ):
+        found[label] = _distinct(results, column)
+    if "momentum" in results:
+        momenta = results.dropna(subset="momentum").groupby("optimizer")["momentum"].unique()
+        found["Momentum"] = ", ".join(
+            f"{name}: {', '.join(f'{m:g}' for m in values)}" for name, values in momenta.items()
+        )
+    if "wall_seconds" in results:
+        hours = results["wall_seconds"].sum() / 3600
+        found["Hours"] = f"{hours:.3g}, summed over runs" + (
+            "; several may have shared a machine" if len(results) > 1 else ""
+        )
+    found |= {"Device": _distinct(results, "device"), "Versions": _distinct(results, "versions")}
+    settings = {k: v for k, v in study.training.items() if k != "defaults"}
+    if settings:
+        found["Configuration"] = f"conf/experiment/{study.name}.yaml: " + ", ".join(
+            f"{k}={v}" for k, v in settings.items()
+        )
+    return {what: value for what, value in found.items() if value}
+
+
+def _distinct(results: pd.DataFrame, column: str) -> str:
+    if column not in results:
+        return ""
+    return ", ".join(
+        f"{value:g}" if isinstance(value, float) else str(value) for value in sorted(results[column].dropna().unique())
+    )
+
+
+def html(report: Report) -> str:
+    """The page; it needs no network and no other file."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"bold": _bold, "effect": effect, "document": document}
+    return environment.get_template("page.html.j2").render(
+        {name: getattr(report, name) for name in report.__dataclass_fields__}
+        | {
+            "counts": report.counts,
+            "dashes": _SVG_DASHES,
+            "library": Markup(library()) if report.panels else "",
+            "drawing": Drawing(Markup(report.drawing.script), {n: Markup(d) for n, d in report.drawing.divs.items()}),
+        }
+    )
+
+
+def markdown(report: Report, figures: Sequence[tuple[str, str]]) -> str:
+    """The report without its interactive curves; `figures` are (name, caption)."""
+    study = report.study
+    parts = [f"# {study.title}", f"After {study.source}." if study.source else "", study.question, "## What came out"]
+    parts.append("\n".join(f"- {sentence}" for sentence in report.headline))
+    if report.findings:
+        parts += ["## Verdicts", ", ".join(f"{count} {verdict}" for verdict, count in report.counts.items()) + "."]
+        parts.append(
+            "\n".join(
+                f"- **{f.verdict.verdict}** ({f.claim.place}) {f.claim.says}"
+                f"{f' Read as: {f.claim.reading}.' if f.claim.reading else ''} {effect(f)}. {document(f)}".rstrip()
+                for f in report.findings
+            )
+        )
+    parts += ["## Tables", *(table.markdown() for table in report.tables)]
+    if figures:
+        parts += ["## Figures", *(f"![{caption}](figures/{name}.png)\n\n{caption}" for name, caption in figures)]
+    parts += [
+        "## What to do next",
+        "\n".join(f"- {s}" for s in report.advice) or "Nothing in these runs asks for more.",
+    ]
+    parts += ["## How it was run", "\n".join(f"- {what}: {value}" for what, value in report.facts.items())]
+    parts += ["\n".join(f"- {c['what']}: {c['value']} ({c['why']})" for c in study.choices)]
+    parts += ["## What could not be known", "\n".join(f"- {sentence}" for sentence in report.unknown)]
+    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"

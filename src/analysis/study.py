@@ -1,0 +1,191 @@
+"""A study: a named question with its settings, figures and what the document it follows says of them.
+
+`conf/studies/<name>.yaml` holds a study; the training side of it is `conf/experiment/<name>.yaml`, and its claims
+are `conf/claims/<name>.yaml`. A folder of runs without a file there is a study too: `discover` finds its settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from src.analysis.summary import SETTING_KEYS
+from src.errors import UserError
+
+# The groups of the configuration: their names speak for themselves in a label.
+_SELF_EXPLAINING = ("data", "model", "optimizer", "sequence", "strategy")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A way of training, run with several seeds.
+
+    Attributes:
+        name: what claims and figures call it.
+        label: what a person reads.
+        where: column of results -> value, or list of values, of the runs that belong to it.
+        group: the settings that are compared with each other first; "" if there are no groups.
+        published: metric -> the document's number.
+    """
+
+    name: str
+    label: str
+    where: Mapping[str, Any]
+    group: str = ""
+    published: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a report needs to know beyond the runs themselves.
+
+    Attributes:
+        source: the document, for a study that follows one.
+        table: the document's name of its table of results.
+        settings: in the order of the tables.
+        benchmark: the setting whose final accuracy the others are timed to.
+        tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
+        figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see figures.py).
+        choices: what the document leaves open, each a mapping with `what`, `value`, `why`.
+        unknown: sentences on what the study cannot tell.
+        reads: the studies whose results this one judges together; it has no runs of its own.
+        training: the content of conf/experiment/<name>.yaml.
+    """
+
+    name: str
+    title: str
+    question: str = ""
+    source: str = ""
+    table: str = "results"
+    settings: Sequence[Setting] = ()
+    benchmark: str | None = None
+    tolerance: float | None = None
+    figures: Sequence[Mapping[str, Any]] = ()
+    choices: Sequence[Mapping[str, Any]] = ()
+    unknown: Sequence[str] = ()
+    reads: Sequence[str] = ()
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def setting(self, name: str) -> Setting:
+        return next(setting for setting in self.settings if setting.name == name)
+
+    @property
+    def groups(self) -> dict[str, list[Setting]]:
+        """The settings by group, in order."""
+        groups: dict[str, list[Setting]] = {}
+        for setting in self.settings:
+            groups.setdefault(setting.group, []).append(setting)
+        return groups
+
+    @property
+    def compared_groups(self) -> dict[str, list[Setting]]:
+        """The groups whose settings rival each other: all but the benchmarks'."""
+        benchmarks = self.setting(self.benchmark).group if self.benchmark else None
+        groups = {group: settings for group, settings in self.groups.items() if group != benchmarks}
+        return groups or self.groups
+
+
+def read_yaml(file: Path) -> Any:
+    """Raises UserError, with the place, if the file is not YAML."""
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def read_study(conf: Path, name: str) -> Study | None:
+    """The study of that name in the configuration folder; None if nobody wrote one.
+
+    Raises:
+        UserError: the file is malformed; the sentence names the entry.
+    """
+    file = conf / "studies" / f"{name}.yaml"
+    if not file.exists():
+        return None
+    content = read_yaml(file)
+    _check_keys(str(file), content, Study, {"name", "training", "tolerance"})
+    settings = []
+    for key, entry in (content.pop("settings", None) or {}).items():
+        _check_keys(f"{file}, setting {key}", entry, Setting, {"name"})
+        settings.append(Setting(name=key, **entry))
+    experiment = conf / "experiment" / f"{name}.yaml"
+    training = read_yaml(experiment) if experiment.exists() else {}
+    tolerance = training.get("analysis", {}).get("tolerance")
+    study = Study(name=name, settings=settings, training=training, tolerance=tolerance, **content)
+    if study.benchmark not in {None, *(setting.name for setting in settings)}:
+        raise UserError(f"{file}: benchmark={study.benchmark} is none of its settings; name one of them.")
+    return study
+
+
+def _check_keys(place: str, content: Any, kind: type, given: set[str]) -> None:
+    allowed = {f.name for f in fields(kind)} - given
+    if not isinstance(content, Mapping) or not set(content) <= allowed:
+        unknown = sorted(set(content) - allowed) if isinstance(content, Mapping) else [content]
+        raise UserError(f"{place} has {', '.join(map(str, unknown))}; allowed are {', '.join(sorted(allowed))}.")
+
+
+def discover(name: str, results: pd.DataFrame) -> Study:
+    """The study of a folder of runs that no file describes: a setting for each combination of what varies."""
+    keys: list[str] = []
+    # What else varies only says the same again, such as Adam's lack of a momentum.
+    for key in [*(key for key in SETTING_KEYS if key != "seed"), *config_columns(results)]:
+        if key in results and _combinations(results, [*keys, key]) > _combinations(results, keys):
+            keys.append(key)
+    rows = results[keys].drop_duplicates().sort_values(keys) if keys else pd.DataFrame(index=[0])
+    settings = []
+    for row in rows.to_dict("records"):
+        words = [_word(str(key), value) for key, value in row.items()]
+        label = " ".join(words) or "all runs"
+        settings.append(Setting(name=label, label=label, where={str(key): value for key, value in row.items()}))
+    return Study(name=name, title=name, settings=settings, question="Which of these settings is best?")
+
+
+def config_columns(results: pd.DataFrame) -> list[str]:
+    """The columns of results that come from the configuration, such as `strategy.baseline`."""
+    return [column for column in results if "." in str(column)]
+
+
+def _combinations(results: pd.DataFrame, keys: list[str]) -> int:
+    return len(results[keys].drop_duplicates()) if keys else 1
+
+
+def _word(key: str, value: Any) -> str:
+    if key in _SELF_EXPLAINING:
+        return str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{key.rpartition('.')[2]}={text}"
+
+
+def assign(results: pd.DataFrame, settings: Sequence[Setting]) -> pd.Series:
+    """The name of each run's setting, by the index of `results`; missing for a run that belongs to none.
+
+    Raises:
+        UserError: results lack a column that settings are told by, or two runs of a setting have the same seed.
+    """
+    names = pd.Series(pd.NA, index=results.index, dtype="object", name="setting")
+    for setting in settings:
+        chosen = pd.Series(True, index=results.index)
+        for column, value in setting.where.items():
+            if column not in results:
+                raise UserError(
+                    f"The results have no column {column}, by which setting {setting.name} is told; "
+                    "give a table as results.csv of a study is."
+                )
+            values = value if isinstance(value, list) else [value]
+            chosen &= results[column].isin(values) | (results[column].isna() & any(pd.isna(v) for v in values))
+        names[chosen] = setting.name
+    twice = results.assign(setting=names).dropna(subset="setting")
+    twice = twice[twice.duplicated(["setting", "seed"], keep=False)]
+    if len(twice):
+        first = twice.iloc[0]
+        same = twice[(twice["setting"] == first["setting"]) & (twice["seed"] == first["seed"])]
+        raise UserError(
+            f"{len(same)} runs are seed {first['seed']} of setting {first['setting']} ({', '.join(same['run'][:3])}); "
+            "they differ in something that the study does not tell apart: move all but one elsewhere."
+        )
+    return names
