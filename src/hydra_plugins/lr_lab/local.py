@@ -44,8 +44,11 @@ class LocalLauncher(SweepLauncher):
         from hydra_plugins.lr_lab._processes import start_server
 
         self._check_arguments()
-        start_server(_PRELOAD)
-        gpus = _look_ahead([run.config for run in runs if not run.is_finished])
+        missing = [run.config for run in runs if not run.is_finished]
+        if not missing:
+            return
+        start_server([*_PRELOAD, *sorted(_target_modules(missing))])
+        gpus = _look_ahead(missing)
         _Sweep(runs, self._environments(gpus), self.max_failures, console).train()
 
     def _check_arguments(self) -> None:
@@ -83,6 +86,14 @@ class LocalLauncher(SweepLauncher):
         return [returns[number] for number in range(len(jobs))]
 
 
+def _target_modules(config: Any) -> set[str]:
+    """The modules of all classes that a configuration names."""
+    if isinstance(config, Mapping):
+        own = {config["_target_"].rpartition(".")[0]} if "_target_" in config else set()
+        return own.union(*map(_target_modules, config.values()))
+    return set().union(*map(_target_modules, config)) if isinstance(config, list | tuple) else set()
+
+
 def cpu_cores() -> int:
     """The CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -114,8 +125,6 @@ def _look_ahead(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     from hydra_plugins.lr_lab._processes import Pool
     from src.errors import UserError
 
-    if not configs:
-        return []
     with Pool([{}]) as pool:
         pool.start(0, _refusal_and_gpus, configs)
         (_, answer), *_ = pool.wait()
