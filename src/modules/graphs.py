@@ -1,0 +1,68 @@
+"""A function of tensors as CUDA graphs, so that its kernels are launched by the device and not one by one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+
+class Graphed:
+    """Calls a function, on a GPU as one CUDA graph per combination of argument shapes.
+
+    The first call with new shapes runs as usual, on a stream of its own (that is the warm-up which capturing asks
+    for), the second is captured, and from then on it is replayed: PyTorch's documentation, "CUDA semantics", CUDA
+    graphs. If capturing fails, the function goes on being called as usual.
+
+    Args:
+        function: returns nothing; what it does it does on the device, in place, without waiting for it, to tensors
+            that stay where they are.
+        enabled: False calls the function and nothing else.
+    """
+
+    def __init__(self, function: Callable[..., None], enabled: bool) -> None:
+        self._function = function
+        self._enabled = enabled
+        self._warm: set[tuple[torch.Size, ...]] = set()
+        self._graphs: dict[tuple[torch.Size, ...], tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]] = {}
+        # Nothing that a graph leaves in its memory is read afterwards, so all may use the same.
+        self._pool = torch.cuda.graph_pool_handle() if enabled else None
+
+    def __call__(self, *arguments: Tensor) -> None:
+        shapes = tuple(argument.shape for argument in arguments)
+        if self._enabled and shapes in self._warm and shapes not in self._graphs:
+            self._capture(shapes, arguments)
+        if not self._enabled:
+            self._function(*arguments)
+        elif shapes in self._graphs:
+            graph, inputs = self._graphs[shapes]
+            for place, argument in zip(inputs, arguments, strict=True):
+                place.copy_(argument, non_blocking=True)
+            graph.replay()
+        else:
+            self._warm.add(shapes)
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                self._function(*arguments)
+            torch.cuda.current_stream().wait_stream(stream)
+
+    def _capture(self, shapes: tuple[torch.Size, ...], arguments: tuple[Tensor, ...]) -> None:
+        graph = torch.cuda.CUDAGraph()
+        inputs = tuple(argument.clone() for argument in arguments)
+        try:
+            # Other threads (the one that writes files) must be free to do as they please meanwhile.
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                self._function(*inputs)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            log.warning("no CUDA graphs, which costs time and nothing else: %s", str(error).splitlines()[0])
+            self._enabled = False
+            self._graphs.clear()
+        else:
+            self._graphs[shapes] = graph, inputs
