@@ -73,8 +73,8 @@ class Display:
         self._pace.observe(result)
         self.say(f"{result['status']:<9} {run.name}  {_progress(result)}")
 
-    def refresh(self, running: Mapping[int, Run], waiting: Sequence[Run]) -> None:
-        """Brings a terminal's lines up to date; `running` by slot."""
+    def refresh(self, running: Mapping[Any, Run], waiting: Sequence[Run]) -> None:
+        """Brings a terminal's lines up to date; `running` by slot, or whatever else a run is found under."""
         if not self._live:
             return
         results = {slot: run.result() for slot, run in running.items()}
