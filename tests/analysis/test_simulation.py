@@ -84,7 +84,7 @@ def test_two_equal_settings_far_ahead_of_the_others_are_not_told_apart(seeds):
 @pytest.mark.parametrize("seeds", [3, 6, 10])
 def test_epochs_in_whole_numbers_some_of_them_never_are_as_safe(seeds):
     rng = np.random.default_rng(0)
-    studies, false = 100, 0
+    studies, false = 60, 0
     for _ in range(studies):
         epochs = np.round(rng.normal(30, 1.5, (len(SETTINGS), seeds)))
         epochs[rng.random(epochs.shape) < 0.1] = inf
