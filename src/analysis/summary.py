@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from src.analysis.convergence import convergence_epoch, convergence_step
 from src.run_folder import Row, config_hash
 
 # The columns of result.json that say what was asked, and those that say what came out.
@@ -71,6 +72,15 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
         "val_loss": last.get("val_loss"),
         "val_accuracy": last.get("val_accuracy"),
         "best_val_accuracy": max(accuracies, default=None),
-        "convergence_epoch": None,
+        "convergence_epoch": None if status == "running" else _convergence_epoch(config, rows, status == "diverged"),
         "config_hash": config_hash(config),
     }
+
+
+def _convergence_epoch(config: Mapping[str, Any], rows: Sequence[Row], diverged: bool) -> int | None:
+    """Counted from 1; for regression, from the loss that the first epoch began with."""
+    classes = config["model"].get("classes")
+    if classes is None:
+        return convergence_step([row["train_loss"] for row in rows], diverged)
+    accuracies = [row["val_accuracy"] for row in rows]
+    return convergence_epoch(accuracies, config["analysis"]["convergence_tolerance"], 1 / classes, diverged)
