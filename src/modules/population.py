@@ -238,7 +238,9 @@ def single_state(state: Mapping[str, Any], member: int) -> tuple[dict[str, Tenso
     net = {name: tensor[member].clone() for name, tensor in (state["weights"] | state["buffers"]).items()}
     optimizer = state["optimizer"]
     moments = {name: [tensor[member].clone() for tensor in tensors] for name, tensors in optimizer["moments"].items()}
-    # As torch.optim keeps it: SGD does not count its steps.
-    steps = {"step": optimizer["steps"].float()} if "exp_avg" in moments else {}
-    indices = range(len(state["weights"])) if moments else ()
-    return net, {i: steps | {name: tensors[i] for name, tensors in moments.items()} for i in indices}
+    # As torch.optim keeps it: SGD counts no steps, Adam counts them per parameter.
+    counted = "exp_avg" in moments
+    return net, {
+        i: ({"step": optimizer["steps"].float()} if counted else {}) | {name: own[i] for name, own in moments.items()}
+        for i in range(len(state["weights"]) if moments else 0)
+    }
