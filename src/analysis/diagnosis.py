@@ -1,0 +1,254 @@
+"""What a loss curve shows, in one word and one sentence: rules on a history, all thresholds in the configuration.
+
+The rules are this laboratory's own; the shapes are those that people ask about (seeds, documents 000 and 001). They are
+held to curves of real runs that were labelled from their plots: tests/analysis/curves.
+
+Losses are compared by the way a run has made: from the loss of guessing, ln(classes), down to its lowest loss. For
+regression, where guessing has no loss that a history knows, the way starts at the first training loss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from statistics import fmean, median
+
+from src.errors import UserError
+from src.run_folder import Row
+
+LABELS = ("healthy", "crawling", "overfitting", "oscillating", "stuck", "collapsed", "diverged")
+
+# A run whose training loss ends above this multiple of where it started has diverged.
+DIVERGED_RATIO = 10.0
+
+
+def has_nonfinite_loss(rows: Sequence[Row]) -> bool:
+    """Whether a loss is not finite: nothing that follows could be told from it."""
+    return not all(math.isfinite(row["train_loss"]) and math.isfinite(row["val_loss"]) for row in rows)
+
+
+def has_diverged(rows: Sequence[Row]) -> bool:
+    """Whether a loss is not finite, or the last training loss is over ten times the one the run started from."""
+    return has_nonfinite_loss(rows) or (bool(rows) and rows[-1]["train_loss"] > DIVERGED_RATIO * rows[0]["train_loss"])
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Of the rules; conf/analysis/default.yaml says what each is for.
+
+    Raises:
+        UserError: one is not a finite number above 0.
+    """
+
+    learned: float
+    collapse: float
+    rise: float
+    rise_to_swing: float
+    swing: float
+    late_fall: float
+    late_fall_to_swing: float
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise UserError(
+                    f"analysis.diagnosis.{field.name}={value} is not a threshold; give a finite number above 0."
+                )
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """
+    Attributes:
+        label: one of LABELS.
+        evidence: one sentence with the numbers that decided.
+        since: for overfitting and collapsed, the epochs (counted from 1) after which the run was at its best.
+    """
+
+    label: str
+    evidence: str
+    since: int | None = None
+
+
+def diagnose(history: Sequence[Row], classes: int | None, thresholds: Thresholds) -> Diagnosis:
+    """What the losses of a run show; the first rule that holds decides.
+
+    - diverged: as `has_diverged`.
+    - collapsed: the training loss had come down, then went back up and stayed there.
+    - overfitting: the validation loss ends above its lowest, the training loss below what it was then.
+    - oscillating: the losses jump from epoch to epoch until the end.
+    - crawling: the validation loss is still falling steadily at the end.
+    - stuck: no loss was ever clearly lower than that of guessing.
+    - healthy: none of these.
+
+    Args:
+        history: a row per epoch with `train_loss` and `val_loss`.
+        classes: how many; None for regression.
+        thresholds: of the rules.
+
+    Raises:
+        ValueError: the history is empty.
+    """
+    if not history:
+        raise ValueError("A run without a finished epoch cannot be diagnosed; leave it out.")
+    if has_diverged(history):
+        return Diagnosis("diverged", _divergence(history))
+    curves = _Curves.of(history, classes)
+    for rule in (_collapsed, _overfitting, _oscillating, _crawling, _stuck):
+        if diagnosis := rule(curves, thresholds):
+            return diagnosis
+    return Diagnosis(
+        "healthy",
+        f"The validation loss came down to {_loss(min(curves.val))} and was {_loss(curves.val[-1])} "
+        f"after {_epochs(len(curves))}.",
+    )
+
+
+def _divergence(history: Sequence[Row]) -> str:
+    first, last = history[0]["train_loss"], history[-1]["train_loss"]
+    if has_nonfinite_loss(history):
+        losses = ((row["train_loss"], row["val_loss"]) for row in history)
+        broken = next(epoch for epoch, pair in enumerate(losses) if not all(map(math.isfinite, pair)))
+        before = f"; the training loss before was {_loss(history[broken - 1]['train_loss'])}" if broken else ""
+        return f"A loss was not finite after {_epochs(broken + 1)}{before}."
+    return (
+        f"The training loss was {_loss(last)} after {_epochs(len(history))}, "
+        f"{_loss(last / first)} times the {_loss(first)} it started from."
+    )
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """Finite losses, one per epoch, and what the rules measure on them.
+
+    Attributes:
+        start: the loss that the way starts from.
+        origin: what that loss is.
+    """
+
+    train: list[float]
+    val: list[float]
+    start: float
+    origin: str
+
+    @classmethod
+    def of(cls, history: Sequence[Row], classes: int | None) -> _Curves:
+        train, val = ([row[column] for row in history] for column in ("train_loss", "val_loss"))
+        if classes is None:
+            return cls(train, val, train[0], "the first training loss")
+        return cls(train, val, math.log(classes), f"the loss of guessing among {classes} classes")
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    @property
+    def lowest(self) -> float:
+        return min(*self.train, *self.val)
+
+    @property
+    def way(self) -> float:
+        return self.start - self.lowest
+
+    @property
+    def end(self) -> slice:
+        """The last quarter of the epochs, five at most."""
+        return slice(-max(1, min(5, len(self) // 4)), None)
+
+    def has_learned(self, thresholds: Thresholds) -> bool:
+        return self.way >= thresholds.learned * self.start > 0
+
+
+def _smoothed(losses: Sequence[float]) -> list[float]:
+    """The median of each loss and its neighbours: a single jump leaves no trace."""
+    return [median(losses[max(0, epoch - 1) : epoch + 2]) for epoch in range(len(losses))]
+
+
+def _swing(losses: Sequence[float]) -> float:
+    """How far a loss of the second half lies from the middle of its neighbours, on average; a trend does not count."""
+    middle = range(max(1, len(losses) // 2), len(losses) - 1)
+    return fmean([abs(losses[e] - (losses[e - 1] + losses[e + 1]) / 2) for e in middle] or [0.0])
+
+
+def _collapsed(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
+    best = min(curves.train)
+    lost = min(curves.train[curves.end]) - best
+    if not curves.has_learned(thresholds) or lost < thresholds.collapse * (curves.start - best):
+        return None
+    since = curves.train.index(best) + 1
+    return Diagnosis(
+        "collapsed",
+        f"The training loss was {_loss(best)} after {_epochs(since)}, but later rose and was "
+        f"{_loss(curves.train[-1])} after {_epochs(len(curves))}; {curves.origin} is {_loss(curves.start)}.",
+        since,
+    )
+
+
+def _overfitting(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
+    smoothed = _smoothed(curves.val)
+    best = smoothed.index(min(smoothed))
+    rise = median(curves.val[curves.end]) - smoothed[best]
+    if (
+        not curves.has_learned(thresholds)
+        or rise < thresholds.rise * curves.way
+        or rise < thresholds.rise_to_swing * _swing(curves.val)
+        or median(curves.train[curves.end]) >= curves.train[best]
+    ):
+        return None
+    return Diagnosis(
+        "overfitting",
+        f"After {_epochs(best + 1)} the validation loss had come down to {_loss(curves.val[best])}, and it rose to "
+        f"{_loss(curves.val[-1])} while the training loss went from {_loss(curves.train[best])} "
+        f"to {_loss(curves.train[-1])}.",
+        best + 1,
+    )
+
+
+def _oscillating(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
+    swing = (_swing(curves.train) + _swing(curves.val)) / 2
+    if not curves.has_learned(thresholds) or swing < thresholds.swing * curves.way:
+        return None
+    half = len(curves) // 2
+    late = [*curves.train[half:], *curves.val[half:]]
+    return Diagnosis(
+        "oscillating",
+        f"In the last {_epochs(len(curves) - half)} the losses jumped between {_loss(min(late))} and "
+        f"{_loss(max(late))}, by {_loss(swing)} from one epoch to the next on average.",
+    )
+
+
+def _crawling(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
+    smoothed = _smoothed(curves.val)
+    quarter = max(1, len(curves) // 4)
+    fall = smoothed[max(0, len(curves) - 1 - quarter)] - smoothed[-1]
+    way = max(curves.start, curves.val[0]) - min(curves.val)
+    if (
+        fall <= thresholds.late_fall * way
+        or fall < thresholds.late_fall_to_swing * _swing(curves.val)
+        or smoothed[-1] > (1 + thresholds.learned) * curves.start
+    ):
+        return None
+    return Diagnosis(
+        "crawling",
+        f"The validation loss still fell by {_loss(fall)} in the last {_epochs(quarter)} of {len(curves)}, "
+        f"{fall / way:.0%} of all it fell, and had only come down to {_loss(curves.val[-1])}.",
+    )
+
+
+def _stuck(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
+    if curves.has_learned(thresholds):
+        return None
+    return Diagnosis(
+        "stuck",
+        f"The lowest loss in {_epochs(len(curves))} was {_loss(curves.lowest)}, and {curves.origin} is "
+        f"{_loss(curves.start)}.",
+    )
+
+
+def _loss(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch" if count == 1 else f"{count} epochs"
