@@ -56,7 +56,8 @@ class LocalLauncher(SweepLauncher):
 
         for name in ("slots", "per_gpu", "max_failures"):
             value = getattr(self, name)
-            if (value is None and name != "per_gpu") or (isinstance(value, int) and value >= 1):
+            is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            if is_count or (value is None and name != "per_gpu"):
                 continue
             raise UserError(f"hydra.launcher.{name}={value} is not allowed; give a whole number of at least 1.")
 
