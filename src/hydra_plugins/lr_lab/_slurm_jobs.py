@@ -11,6 +11,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,7 @@ def submit(executor: SlurmExecutor, work: Sequence[Callable[[], Any]]) -> list[s
         with _as_if_outside_jobs(), contextlib.redirect_stderr(io.StringIO()):
             return [job.job_id for job in executor.submit_array(work)]
     except (FailedJobError, FailedSubmissionError) as error:
-        words = " ".join(str(error).replace("sbatch: error: ", "").split())
+        words = "; ".join(line.removeprefix("sbatch: error: ") for line in str(error).splitlines())
         raise Refused(f"sbatch does not take the runs: {words}; hydra.launcher says what is asked for.") from error
     except OSError as error:
         raise UserError(
@@ -160,13 +161,20 @@ def written(file: Path) -> int | None:
 
 
 def cancel_line(numbers: Iterable[str]) -> str:
-    """What to type to cancel jobs; array elements together, quoted for the shell: ``scancel 12 '13_[0,2]'``."""
-    arrays: dict[str, list[str]] = defaultdict(list)
+    """What to type to cancel jobs; array elements together, quoted for the shell: ``scancel 12 '13_[0-2,7]'``."""
+    arrays: dict[str, list[int]] = defaultdict(list)
     for number in numbers:
         base, _, index = number.partition("_")
-        arrays[base].append(index)
-    words = [base if indices == [""] else f"'{base}_[{','.join(indices)}]'" for base, indices in arrays.items()]
+        arrays[base] += [int(index)] if index else []
+    words = [f"'{base}_[{_ranges(sorted(indices))}]'" if indices else base for base, indices in arrays.items()]
     return " ".join(["scancel", *words])
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers with neighbours drawn together: 0-2,7."""
+    # Within neighbours, number minus position stays the same.
+    runs = [[n for _, n in group] for _, group in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
     from hydra_plugins.lr_lab._slurm_jobs import Job, JobBook, State
     from src.sweep import Run
+
+
+# Why jobs wait that will get their turn; what else squeue gives as a reason, a person may have to do something about.
+_ORDINARY_REASONS = ("None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit")
 
 
 class SlurmLauncher(SweepLauncher):
@@ -48,7 +52,7 @@ class SlurmLauncher(SweepLauncher):
         max_time_limits: int = 100,
         array_size: int = 1000,
         parallel: int | None = None,
-        before_run: Sequence[str] = (),
+        before_run: str | Sequence[str] = (),
         sbatch: Mapping[str, Any] | None = None,
         poll: float = 5,
     ) -> None:
@@ -62,18 +66,14 @@ class SlurmLauncher(SweepLauncher):
         self.max_time_limits = max_time_limits
         self.array_size = array_size
         self.parallel = parallel
-        self.before_run = before_run
-        self.sbatch = sbatch or {}
+        self.before_run = [before_run] if isinstance(before_run, str) else list(before_run)
+        self.sbatch = dict(sbatch or {})
         self.poll = poll
 
     def train(self, runs: Sequence[Run], console: Console) -> None:
-        from src.sweep import refuse
-
         self._check_arguments()
-        missing = [run.config for run in runs if not run.is_finished]
-        if missing:
+        if not all(run.is_finished for run in runs):
             _check_tools()
-            refuse(missing)
             _Sweep(self, runs, console).train()
 
     def launch_others(self, jobs: Sequence[DictConfig]) -> Sequence[JobReturn]:
@@ -161,9 +161,14 @@ class _Sweep:
 
     def train(self) -> None:
         from hydra_plugins.lr_lab._slurm_jobs import QueueSilent, cancel_line
+        from src.sweep import refuse
 
         with self._display:
             try:
+                for book, runs in self._studies():
+                    self._find(book, runs)
+                if self._waiting:  # for looking at jobs alone, nobody should have to wait for torch
+                    refuse([run.config for run in self._waiting])
                 while self._waiting or self._jobs:
                     try:
                         self._assign()
@@ -179,7 +184,7 @@ class _Sweep:
                 if self._jobs:
                     numbers = [job.number for job in self._jobs.values()]
                     self._display.say(
-                        f"The {len(numbers)} jobs in the queue go on without this command; started again, it waits "
+                        f"The jobs in the queue ({len(numbers)}) go on without this command; started again, it waits "
                         f"for them.\nTo cancel them: {cancel_line(numbers)}"
                     )
                 raise
@@ -187,31 +192,35 @@ class _Sweep:
     def _unstarted(self) -> list[Run]:
         return [*self._waiting, *(run for run in self._jobs if run not in self._running)]
 
-    def _say_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+    def _say_once(self, text: str, about: str | None = None) -> None:
+        if (about or text) not in self._said:
+            self._said.add(about or text)
             self._display.say(text)
 
-    def _assign(self) -> None:
-        """Gives each run that waits the job that it has in the queue already, or else a new one."""
+    def _studies(self) -> Iterator[tuple[JobBook, list[Run]]]:
+        """The runs that have no job, by their studies."""
         from hydra_plugins.lr_lab._slurm_jobs import JobBook
 
-        if len(self._jobs) >= self._room:
-            return
         studies: dict[Path, list[Run]] = defaultdict(list)
         for run in self._waiting:
             studies[run.folder.path.parent].append(run)
         for study, runs in studies.items():
-            book = JobBook(study)
+            yield JobBook(study), runs
+
+    def _assign(self) -> None:
+        """Gives each run that waits the job that it has in the queue already, or else a new one."""
+        if len(self._jobs) >= self._room:
+            return
+        size = self._launcher.array_size
+        for book, runs in self._studies():
             with book.locked():
                 self._find(book, runs)
                 free = [run for run in runs if run in self._waiting and not self._is_elsewhere(run)]
-                size = self._launcher.array_size
                 for start in range(0, len(free), size):
                     self._submit(book, free[start : start + size])
 
     def _find(self, book: JobBook, runs: Sequence[Run]) -> None:
-        from hydra_plugins.lr_lab._slurm_jobs import queue
+        from hydra_plugins.lr_lab._slurm_jobs import cancel_line, queue
 
         states, jobs = queue(), book.read()
         found = []
@@ -221,7 +230,7 @@ class _Sweep:
                 self._take(run, job)
                 found.append(job.number)
         if found:
-            self._display.say(f"{len(found)} runs have jobs in the queue from before: {', '.join(found)}")
+            self._display.say(f"in the queue from before: {len(found)}; to cancel: {cancel_line(found)}")
 
     def _take(self, run: Run, job: Job) -> None:
         self._waiting.remove(run)
@@ -266,7 +275,7 @@ class _Sweep:
             return
         for run, job in jobs.items():
             self._take(run, job)
-        self._display.say(f"submitted {len(runs)} runs; to cancel them: {cancel_line(numbers)}")
+        self._display.say(f"submitted: {len(runs)}; to cancel: {cancel_line(numbers)}")
 
     def _look(self) -> None:
         """Takes note of what the jobs have come to."""
@@ -292,8 +301,9 @@ class _Sweep:
         elif state.name == "PENDING" and run in self._running:
             self._running.discard(run)
             self._display.say(f"requeued  {run.name}: it goes on from its last epoch")
-        elif "held" in state.reason.lower():
-            self._say_once(f"held      {run.name}: {state.reason}; to let it go on: scontrol release {job.number}")
+        elif state.name == "PENDING" and state.reason not in _ORDINARY_REASONS:
+            text = f"waiting   {run.name} and maybe others: {state.reason} (scontrol show job {job.number})"
+            self._say_once(text, about=state.reason)
 
     def _conclude(self, run: Run, job: Job, state: State | None) -> None:
         """The job of a run has ended."""
@@ -321,9 +331,8 @@ class _Sweep:
 
 def _ending(job: Job, state: State | None, folder: Path) -> str:
     """Why a run has no result, in words."""
-    if state is None:
-        how = "left the queue"
-    else:
-        how = f"ended as {state.name}" + ("" if state.reason == "None" else f" ({state.reason})")
+    how = "left the queue (cancelled?)" if state is None else f"ended as {state.name}"
+    if state and state.name == "FAILED":  # for the other states it is why the job once had to wait
+        how += f" ({state.reason})"
     output = folder / f"{job.number}_0_log.out"
     return f"Slurm job {job.number} {how} before the run was done" + (f"; see {output}" if output.exists() else "")
