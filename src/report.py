@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 
 from src.analysis import aggregate, figures, interactive, page, report_tables
 from src.analysis.advice import advise, headline
-from src.analysis.aggregate import Runs, Values
+from src.analysis.aggregate import METRICS, Runs, Values
 from src.analysis.claims import Claim, judge, read_claims
-from src.analysis.report_tables import Pick
+from src.analysis.report_tables import Pick, main_metric
 from src.analysis.study import Setting, Study, discover, read_study
 from src.config import CONFIG_DIR
 from src.errors import UserError
@@ -33,161 +33,166 @@ UNKNOWN = (
 
 
 def report(
-    study_name: str, output_dir: Path, results: Path | None = None, report_dir: Path | None = None
+    name: str, output_dir: Path, results: Path | None = None, report_dir: Path | None = None
 ) -> tuple[page.Report, Path]:
     """Writes the report of a study and returns it with its folder.
 
-    The runs come from `<output_dir>/<study>`; where that is missing, from what an earlier report kept; or from the table
-    `results` alone.
+    The runs come from `<output_dir>/<name>`; where that is missing, from what an earlier report kept; or from the
+    table `results` alone.
 
     Raises:
         UserError: there is nothing to report on, or a file is not as it must be; the sentence says what to do.
     """
-    folder = report_dir or output_dir / "reports" / (f"{study_name}_from_table" if results else study_name)
-    study = read_study(CONFIG_DIR, study_name)
+    folder = report_dir or output_dir / "reports" / (f"{name}_from_table" if results else name)
+    study = read_study(CONFIG_DIR, name)
     if study and study.reads:
         if results:
-            raise UserError(f"{study_name} reads {' and '.join(study.reads)}; it cannot be judged from one table.")
+            raise UserError(f"{name} reads {' and '.join(study.reads)}; it cannot be judged from one table.")
         study, runs = _combined(study, output_dir)
     else:
-        runs = _read(study_name, study, output_dir, results)
-        study = study or discover(study_name, runs.finished)
-        aggregate.write_runs(runs, folder)
-        runs = aggregate.judged(runs, study)
+        runs = aggregate.read_table(results) if results else _read(name, study, output_dir)
+        study = study or discover(name, runs.finished)
+        every, runs = runs, aggregate.judged(runs, study)
+        aggregate.write_runs(every, runs, folder)
     if runs.finished.empty:
-        raise UserError(
-            f"No finished run of study {study_name} belongs to one of its settings; let its sweep finish, then report."
-        )
-    made = _assemble(study, runs, folder, read_claims(CONFIG_DIR / "claims" / f"{study_name}.yaml"), output_dir)
+        raise UserError(f"Study {name} has no finished run of any of its settings; let its sweep finish, then report.")
+    made = _assemble(study, runs, folder, read_claims(CONFIG_DIR / "claims" / f"{name}.yaml"), output_dir)
     _write(made, folder)
     return made, folder
 
 
-def _read(name: str, study: Study | None, output_dir: Path, results: Path | None) -> Runs:
-    if results:
-        return aggregate.read_table(results)
+def _read(name: str, study: Study | None, output_dir: Path) -> Runs:
     if run_folders(output_dir / name):
         return aggregate.read_runs(output_dir / name, study.tolerance if study else None)
     kept = output_dir / "reports" / name
     if (kept / "results.csv").exists():
         return aggregate.read_report(kept)
-    found = sorted(path.parent.parent.name for path in output_dir.glob("*/*/config.yaml"))
-    hint = f"; {output_dir} has {', '.join(dict.fromkeys(found))}." if found else "."
+    found = dict.fromkeys(path.parent.parent.name for path in sorted(output_dir.glob("*/*/config.yaml")))
+    hint = f", or name another; there are {', '.join(found)}." if found else "."
+    training = f"make reproduce-{name}" if study else f"python -m src.train -m study={name} lr=0.1,0.01"
     raise UserError(
-        f"study={name} has no runs in {output_dir / name} and no report in {kept}; train it first, "
-        f"for example `python -m src.train -m study={name} lr=0.1,0.01`, or name another{hint}"
+        f"study={name} has no runs in {output_dir / name} and no report in {kept}; train it with `{training}`{hint}"
     )
 
 
 def _combined(study: Study, output_dir: Path) -> tuple[Study, Runs]:
-    """The studies that this one reads as one: settings and runs carry the name of theirs."""
+    """The studies that this one reads, as one: their settings carry the name of their study."""
     settings: list[Setting] = []
-    results, histories = [], []
+    results = []
     for name in study.reads:
         part = read_study(CONFIG_DIR, name)
         if part is None:
             raise UserError(f"{study.name} reads {name}, but there is no conf/studies/{name}.yaml.")
-        runs = aggregate.judged(_read(name, part, output_dir, None), part)
+        runs = aggregate.judged(_read(name, part, output_dir), part)
         settings += [replace(s, name=f"{name}/{s.name}", group=f"{name}: {s.group}") for s in part.settings]
-        results.append(
-            runs.results.assign(setting=f"{name}/" + runs.results["setting"], run=f"{name}/" + runs.results["run"])
-        )
-        if runs.histories is not None:
-            histories.append(runs.histories.assign(run=f"{name}/" + runs.histories["run"]))
-    return (
-        replace(study, settings=settings),
-        Runs(pd.concat(results, ignore_index=True), pd.concat(histories) if histories else None),
-    )
+        results.append(runs.results.assign(setting=f"{name}/" + runs.results["setting"]))
+    return replace(study, settings=settings), Runs(pd.concat(results, ignore_index=True))
 
 
 def _assemble(study: Study, runs: Runs, folder: Path, claims: Sequence[Claim], output_dir: Path) -> page.Report:
     values = Values(runs.results, [setting.name for setting in study.settings], f"The table of {study.name}")
-    picks = [] if study.reads else report_tables.pick(study, values)
     tables = [report_tables.comparison(study, values, runs)]
+    made = page.Report(
+        study=study,
+        headline=[],
+        tables=tables,
+        findings=judge(claims, values, Values.published(study)),
+        advice=[],
+        facts=page.facts(study, runs),
+        unknown=study.unknown or UNKNOWN,
+    )
+    if study.reads:  # selection, curves and advice stand in the reports of the studies read
+        return made
+    picks = report_tables.pick(study, values)
     if picks:
         tables.append(report_tables.selection(study, picks))
         second = report_tables.against_benchmarks(study, values, picks)
         tables += [second] if second else []
-    pictures, panels, drawing = [], [], interactive.Drawing("", {})
-    if not study.reads:
-        pictures = _pictures(study, runs, values, picks, folder / "figures", output_dir)
-    if runs.histories is not None and not study.reads:
-        panels, drawing = _panels(study, runs, values, picks)
-    return page.Report(
-        study=study,
-        headline=[] if study.reads else headline(study, values, values.settings),
-        tables=tables,
-        findings=judge(claims, values, Values.published(study)),
-        advice=[] if study.reads else advise(study, values, runs),
-        facts=page.facts(study, runs),
-        unknown=study.unknown or UNKNOWN,
-        pictures=pictures,
-        panels=panels,
+    illustrations, drawing = _illustrate(study, runs, values, picks, folder / "figures", output_dir)
+    return replace(
+        made,
+        headline=headline(study, values),
+        advice=advise(study, values, runs),
+        illustrations=illustrations,
         drawing=drawing,
     )
+
+
+def _illustrate(
+    study: Study, runs: Runs, values: Values, picks: Sequence[Pick], folder: Path, output_dir: Path
+) -> tuple[list[page.Picture | interactive.Panel], interactive.Drawing]:
+    """Draws all figures into the folder; returns them as the page shows them: curves that move, and pictures."""
+    look = figures.styles(study)
+    entries = _figures(study, values)
+    metric = main_metric(values)
+    together = [metric, "train_loss" if metric == "val_loss" else "val_loss", "lr"]
+    columns = dict.fromkeys([*together, *(entry.get("column", "val_accuracy") for entry in entries)])
+    sources = {n: interactive.source(runs, n, list(columns)) for n in values.settings if len(runs.curve(n, "lr"))}
+
+    def lines(names: Sequence[str]) -> list[interactive.Line]:
+        labels = figures.labels(study, names)
+        return [interactive.Line(sources[name], labels[name], look[name]) for name in names]
+
+    shown: list[page.Picture | interactive.Panel] = []
+    plots: dict[str, Any] = {}
+    for entry in entries:
+        path = folder / entry["name"]
+        if entry["kind"] == "sequences":
+            figures.save(figures.sequences(entry["lr"], entry["length"]), path)
+            shown.append(page.Picture(entry["caption"], path.with_suffix(".svg")))
+        elif entry["kind"] == "curves":
+            names = [n for n in figures.chosen_settings(entry, study, values, picks) if n in sources]
+            if names:
+                axis = figures.Axis.of(entry, study, runs, names)
+                figures.save(figures.curves(study, runs, names, axis), path)
+                drawn = interactive.curves(entry["name"], lines(names), axis)
+                shown.append(interactive.Panel(entry["caption"], list(drawn), lines(names)))
+                plots |= drawn
+        elif entry["kind"] == "examples":
+            # They are the same in every report of the study.
+            pictures = None if path.with_suffix(".png").exists() else _examples(output_dir / study.name)
+            if pictures:
+                figures.save(pictures, path)
+            if path.with_suffix(".png").exists():
+                shown.append(page.Picture(entry["caption"], path.with_suffix(".png")))
+        else:
+            raise UserError(
+                f"Figure {entry['name']} of study {study.name}: kind={entry['kind']} is not known; "
+                "known are sequences, curves, examples."
+            )
+    names = [name for name in _best(values, MOST_CURVES) if name in sources]
+    if names:
+        drawn = {f"all_{column}": interactive.plot(f"all_{column}", lines(names), column) for column in together}
+        few = "" if len(names) == len(sources) else f", the best {len(names)} of {len(sources)}"
+        title = f"All settings{few}: {', '.join(figures.COLUMN_LABELS[column] for column in together)}."
+        shown.append(interactive.Panel(title, list(drawn), lines(names)))
+        plots |= drawn
+    return shown, interactive.draw(plots)
+
+
+def _figures(study: Study, values: Values) -> Sequence[Mapping[str, Any]]:
+    """The study's figures; the curves of its best settings for a study without a file."""
+    if study.figures:
+        return study.figures
+    names = _best(values, MOST_CURVES_IN_A_FIGURE)
+    few = "" if len(names) == len(values.settings) else f" of the best {len(names)} of {len(values.settings)} settings"
+    metric = main_metric(values)
+    caption = f"{figures.COLUMN_LABELS[metric].capitalize()}{few}; on the right a closer look at the last quarter."
+    return [{"name": "curves", "kind": "curves", "settings": names, "column": metric, "caption": caption}]
 
 
 def _best(values: Values, most: int) -> list[str]:
     """The settings, or the best of them by mean where there are more than `most`, in the study's order."""
     if len(values.settings) <= most:
         return values.settings
-    metric = report_tables.main_metric(values)
-    means = {
-        name: np.mean(list(series.values())) for name in values.settings if (series := values.series(name, metric))
-    }
-    ranked = sorted(means, key=means.__getitem__, reverse=not aggregate.METRICS[metric].lowest)[:most]
+    metric = main_metric(values)
+    series = {name: values.series(name, metric) for name in values.settings}
+    means = {name: sum(reached.values()) / len(reached) for name, reached in series.items() if reached}
+    ranked = sorted(means, key=means.__getitem__, reverse=not METRICS[metric].lowest)[:most]
     return [name for name in values.settings if name in ranked]
 
 
-def _figures(study: Study, values: Values) -> Sequence[Mapping[str, Any]]:
-    """The study's figures; for a study without a file its curves."""
-    if study.figures:
-        return study.figures
-    names = _best(values, MOST_CURVES_IN_A_FIGURE)
-    few = "" if len(names) == len(values.settings) else f", the best {len(names)} of {len(values.settings)} settings"
-    metric = report_tables.main_metric(values)
-    return [
-        {
-            "name": "curves",
-            "kind": "curves",
-            "settings": names,
-            "column": metric,
-            "caption": f"{figures.COLUMN_LABELS[metric].capitalize()}{few}; on the right a closer look at the last quarter.",
-        }
-    ]
-
-
-def _pictures(
-    study: Study, runs: Runs, values: Values, picks: Sequence[Pick], folder: Path, output_dir: Path
-) -> list[page.Picture]:
-    """Draws all figures into the folder; returns those that the page shows as pictures, because they do not move."""
-    pictures = []
-    for entry in _figures(study, values):
-        path = folder / entry["name"]
-        if entry["kind"] == "sequences":
-            figures.save(figures.sequences(entry["lr"], entry["length"]), path)
-            pictures.append(page.Picture(entry["caption"], path.with_suffix(".svg")))
-        elif entry["kind"] == "curves":
-            if runs.histories is not None:
-                names = figures.chosen_settings(entry, study, values, picks)
-                column = entry.get("column", "val_accuracy")
-                limits = figures.shared_limits(study, runs, column) if study.figures else None
-                figures.save(figures.curves(study, runs, names, column, entry.get("epochs"), limits), path)
-        elif entry["kind"] == "examples":
-            drawn = _examples(output_dir / study.name)
-            if drawn is not None:
-                figures.save(drawn, path)
-            if path.with_suffix(".png").exists():
-                pictures.append(page.Picture(entry["caption"], path.with_suffix(".png")))
-        else:
-            raise UserError(
-                f"Figure {entry['name']} of study {study.name}: kind={entry['kind']} is not known; "
-                "known are sequences, curves, examples."
-            )
-    return pictures
-
-
-def _examples(runs: Path) -> Any:
+def _examples(runs: Path) -> Figure | None:
     """Pictures of the validation set of a study's first run; None where the runs or the data are not at hand."""
     folders = run_folders(runs)
     if not folders:
@@ -204,69 +209,12 @@ def _examples(runs: Path) -> Any:
     return figures.examples(data.val.inputs.movedim(1, -1).numpy(), data.val.targets.numpy())
 
 
-def _panels(
-    study: Study, runs: Runs, values: Values, picks: Sequence[Pick]
-) -> tuple[list[interactive.Panel], interactive.Drawing]:
-    """The curves of the page: the figures of the study that are curves, then all settings together."""
-    shown = _best(values, MOST_CURVES)
-    metric = report_tables.main_metric(values)
-    entries = [entry for entry in _figures(study, values) if entry["kind"] == "curves"]
-    everything = [metric, *(["val_loss"] if metric != "val_loss" else ["train_loss"]), "lr"]
-    columns = list(dict.fromkeys([*everything, *(entry.get("column", "val_accuracy") for entry in entries)]))
-    look = figures.styles(study)
-    sources = {name: interactive.source(runs, name, columns) for name in values.settings if values.run_count(name)}
-    panels, plots = [], []
-    for entry in entries if study.figures else []:
-        names = [n for n in figures.chosen_settings(entry, study, values, picks) if n in sources]
-        chosen = {name: sources[name] for name in names}
-        caption = figures.labels(study, names)
-        column = entry.get("column", "val_accuracy")
-        last = max((data.data["epoch"][-1] for data in chosen.values()), default=1)
-        parts = [
-            interactive.plot(
-                entry["name"],
-                chosen,
-                caption,
-                look,
-                column,
-                (1, min(last, entry.get("epochs", last))),
-                figures.shared_limits(study, runs, column),
-            )
-        ]
-        if "epochs" not in entry:
-            parts.append(
-                interactive.plot(
-                    f"{entry['name']}_closer",
-                    chosen,
-                    caption,
-                    look,
-                    column,
-                    (0.75 * last, last),
-                    figures.closer_limits(runs, names, column),
-                )
-            )
-        plots += parts
-        panels.append(
-            interactive.Panel(entry["caption"], [p.name for p in parts], [(caption[n], look[n]) for n in names])
-        )
-    together = {name: sources[name] for name in shown if name in sources}
-    caption = figures.labels(study, list(together))
-    parts = [interactive.plot(f"all_{column}", together, caption, look, column) for column in everything]
-    few = "" if len(together) == len(sources) else f"; the best {len(together)} of {len(sources)}"
-    title = f"All settings{few}: {', '.join(figures.COLUMN_LABELS.get(c, c) for c in everything)} by epoch."
-    panels.append(interactive.Panel(title, [p.name for p in parts], [(caption[n], look[n]) for n in together]))
-    return panels, interactive.draw([*plots, *parts])
-
-
 def _write(made: page.Report, folder: Path) -> None:
     for table in made.tables:
         table.write(folder)
     if made.findings:
         write_text(folder / "verdicts.csv", report_tables.verdict_frame(made.findings).to_csv(index=False))
-    drawn = [
-        (e["name"], e["caption"]) for e in made.study.figures if (folder / "figures" / f"{e['name']}.png").exists()
-    ]
-    write_text(folder / "report.md", page.markdown(made, drawn))
+    write_text(folder / "report.md", page.markdown(made, folder))
     write_text(folder / "index.html", page.html(made))
 
 

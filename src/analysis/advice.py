@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import ceil, isfinite
 from statistics import stdev
 
@@ -59,7 +58,7 @@ def _diverged(study: Study, runs: Runs) -> list[str]:
         total = int((runs.finished["setting"] == setting).sum())
         rates = ", ".join(f"{lr:g}" for lr in sorted(set(rows["lr"])))
         sentences.append(
-            f"{len(rows)} of {total} runs of {_full_label(study, str(setting))} diverged at rate {rates}: "
+            f"{len(rows)} of {total} runs of {full_label(study, str(setting))} diverged at rate {rates}: "
             f"lower it, to {min(rows['lr']) / 3:.2g} for example, or put a warmup before it (warmup=linear)."
         )
     return sentences
@@ -80,7 +79,7 @@ def _not_told_apart(
         return []
     rival = min(rivals, key=lambda name: rivals[name][0])
     lead, leads = rivals[rival]
-    names = f"{_full_label(study, best)} and {_full_label(study, rival)}, the best two by {METRICS[metric].label},"
+    names = f"{full_label(study, best)} and {full_label(study, rival)}, the best two by {METRICS[metric].label},"
     gap = f"{number(lead, metric)}{' points' if METRICS[metric].fraction else ''}"
     if len(leads) < 2:
         return [f"{names} differ by {gap} in the one seed they share: no verdict comes from one; add seed=1,2."]
@@ -123,9 +122,9 @@ def _edge(rows: pd.DataFrame, means: pd.Series, best: float, metric: str) -> str
     side = "lowest" if best == rates[0] else "highest"
     row = rows.iloc[0]
     return (
-        f"The best rate of {row['optimizer']} with {row['sequence']} by {row['strategy']}, {best:g}, is the {side} of the "
-        f"{len(rates)} tried ({METRICS[metric].label} {number(means[best], metric)}, and {number(means[inner], metric)} at "
-        f"{inner:g}): extend the grid, lr={best * best / inner:.2g} next."
+        f"The best rate of {row['optimizer']} with {row['sequence']} by {row['strategy']}, {best:g}, is the {side} of "
+        f"the {len(rates)} tried ({METRICS[metric].label} {number(means[best], metric)}, and "
+        f"{number(means[inner], metric)} at {inner:g}): extend the grid, lr={best * best / inner:.2g} next."
     )
 
 
@@ -140,9 +139,9 @@ def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
         return []
     epoch = int(val["epoch"].iloc[least])
     return [
-        f"The winner, {_full_label(study, best)}, overfits from epoch {epoch}: its validation loss rises from {start:.4g} to "
-        f"{end:.4g} while its training loss falls from {before:.4g} to {after:.4g}; stop there (epochs={epoch}), or try "
-        "weight decay (optimizer.weight_decay=1e-4) or dropout (model.dropout=0.5)."
+        f"The winner, {full_label(study, best)}, overfits from epoch {epoch}: its validation loss rises from "
+        f"{start:.4g} to {end:.4g} while its training loss falls from {before:.4g} to {after:.4g}; stop there "
+        f"(epochs={epoch}), or try weight decay (optimizer.weight_decay=1e-4) or dropout (model.dropout=0.5)."
     ]
 
 
@@ -159,30 +158,42 @@ def _rising(study: Study, runs: Runs, best: str) -> list[str]:
         return []
     epochs = int(table["epoch"].iloc[-1])
     return [
-        f"The winner, {_full_label(study, best)}, still gains {100 * gain:.2f} points of validation accuracy within its last "
-        f"{quarter} epochs: train longer, epochs={2 * epochs}."
+        f"The winner, {full_label(study, best)}, still gains {100 * gain:.2f} points of validation accuracy within its "
+        f"last {quarter} epochs: train longer, epochs={2 * epochs}."
     ]
 
 
-def _full_label(study: Study, name: str) -> str:
+def full_label(study: Study, name: str) -> str:
+    """The setting's label with its group, for a sentence."""
     setting = study.setting(name)
-    return f"{setting.label}, {setting.group}," if setting.group else setting.label
+    return f"{setting.label} {setting.group}" if setting.group else setting.label
 
 
-def headline(study: Study, values: Values, names: Sequence[str]) -> list[str]:
-    """What came out, in a sentence per metric: the best setting and where it stands."""
-    sentences = []
-    for metric in (main_metric(values), "convergence_epoch"):
-        series = {n: x for n in names if metric in values.metrics and (x := values.series(n, metric))}
-        if not series:
-            continue
-        centres = {name: statistics.estimate(x) for name, x in series.items()}
-        kind = METRICS[metric]
-        best = (min if kind.lowest else max)(centres, key=lambda name: centres[name].centre)
-        unit = "%" if kind.fraction else ""
-        spread = interval(centres[best].low, centres[best].high, metric)
+def headline(study: Study, values: Values) -> list[str]:
+    """What came out: which setting ended best, which converged first and where that one ended."""
+    main = main_metric(values)
+    kind = METRICS[main]
+    unit = "%" if kind.fraction else ""
+
+    def reached(name: str, metric: str) -> statistics.Estimate:
+        return statistics.estimate(values.series(name, metric))
+
+    measured = [name for name in values.settings if values.series(name, main)]
+    if not measured:
+        return []
+    best = (min if kind.lowest else max)(measured, key=lambda name: reached(name, main).centre)
+    found = reached(best, main)
+    spread = interval(found.low, found.high, main)
+    sentences = [
+        f"Best {kind.label}: {full_label(study, best)}, {number(found.centre, main)}{unit} {spread}".rstrip() + "."
+    ]
+    timed = [n for n in measured if "convergence_epoch" in values.metrics and values.series(n, "convergence_epoch")]
+    if timed:
+        first = min(timed, key=lambda name: reached(name, "convergence_epoch").centre)
+        epochs = number(reached(first, "convergence_epoch").centre, "convergence_epoch")
+        accuracy = number(reached(first, main).centre, main)
         sentences.append(
-            f"Best by {kind.label}: {_full_label(study, best).rstrip(',')}, with {number(centres[best].centre, metric)}{unit}"
-            f"{' ' + spread if spread else ''}."
+            f"First to converge: {full_label(study, first)}, after {epochs} epochs, "
+            f"at a {kind.label} of {accuracy}{unit}."
         )
     return sentences

@@ -49,6 +49,9 @@ METRICS = {
     ),
 }
 
+# What histories alone can tell. A table that was made without them does not have these columns.
+_FROM_HISTORIES = ("benchmark_epoch", "early_falls")
+
 # What a run without a number in these columns means: it never got there, or its loss was not finite.
 _MISSING_IS_INFINITE = ("convergence_epoch", "benchmark_epoch", "val_loss", "train_loss")
 
@@ -130,7 +133,7 @@ def _varying_configuration(results: pd.DataFrame, folders: Mapping[str, RunFolde
         return pd.DataFrame(index=results.index)
     flat = pd.DataFrame([dict(_flat(_config(folders[run]))) for run in results["run"]], index=results.index)
     keys = list(SETTING_KEYS)
-    chosen = []
+    chosen: list[str] = []
     for column in flat.loc[:, flat.nunique(dropna=False) > 1]:
         together = pd.concat([results[[k for k in keys if k in results]], flat[[*chosen, column]]], axis=1)
         if len(together.drop_duplicates()) > len(together.drop(columns=column).drop_duplicates()):
@@ -181,8 +184,9 @@ def read_table(file: Path) -> Runs:
     try:
         results = pd.read_csv(file, float_precision="round_trip")
     except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"results={file} cannot be read as CSV ({error}); name a table as results.csv of a study is."
+            f"{file} cannot be read as CSV ({reason}); name a table as results.csv of a study is."
         ) from error
     for column in ("status", "seed"):
         if column not in results:
@@ -199,9 +203,11 @@ def read_report(folder: Path) -> Runs:
     return replace(runs, histories=pd.read_csv(file, float_precision="round_trip")) if file.exists() else runs
 
 
-def write_runs(runs: Runs, folder: Path) -> None:
-    """Writes results.csv and, if there are histories, histories.csv.gz; the same runs give the same bytes."""
-    write_text(folder / "results.csv", runs.results.drop(columns="error", errors="ignore").to_csv(index=False))
+def write_runs(runs: Runs, judged: Runs, folder: Path) -> None:
+    """Writes results.csv, with what `judged` adds, and histories.csv.gz, if any; the same runs give the same bytes."""
+    added = judged.results[[column for column in judged.results if column not in runs.results]]
+    results = runs.results.drop(columns="error", errors="ignore").join(added)
+    write_text(folder / "results.csv", results.to_csv(index=False))
     if runs.histories is not None:
         text = io.BytesIO(runs.histories.to_csv(index=False).encode())
         with written_aside(folder / "histories.csv.gz") as aside:
@@ -278,6 +284,8 @@ class Values:
         Raises:
             UserError: the results have no such column.
         """
+        if metric not in self.metrics and metric in _FROM_HISTORIES:
+            return {}
         if metric not in self.metrics:
             raise UserError(f"{self.place} has no column {metric}; known metrics are {', '.join(METRICS)}.")
         if setting not in self._rows:

@@ -11,7 +11,7 @@ A figure is an entry of the study's `figures`: `name`, `kind`, `caption`, and wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from src.analysis.aggregate import Runs, Values
 from src.analysis.report_tables import Pick
@@ -82,68 +83,83 @@ def sequences(lr: float, length: int) -> Figure:
     """The four sequences of Yang & Huang 2019, section 3.1: the rate at positions 0 to `length`."""
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
-    named = {
+    named: dict[str, Callable[[float], Callable[[int], float]]] = {
         "seq1 (inverse)": Inverse,
         "seq2 (inverse sqrt)": InverseSqrt,
         "seq3 (exponential)": Exponential,
         "seq4 (cyclic)": Cyclic,
     }
     positions = range(length + 1)
-    for (label, kind), colour, marker in zip(named.items(), PALETTE, "osd^", strict=False):
+    for (label, kind), colour, dash in zip(named.items(), PALETTE, DASHES, strict=False):
         sequence = kind(lr)
-        axes.plot(positions, [sequence(n) for n in positions], color=colour, label=label, marker=marker, markersize=3)
+        axes.plot(positions, [sequence(n) for n in positions], color=colour, label=label, linestyle=dash)
     axes.set(xlabel="advances n", ylabel="learning rate r_n", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
 
 
-def curves(
-    study: Study,
-    runs: Runs,
-    names: Sequence[str],
-    column: str = "val_accuracy",
-    epochs: int | None = None,
-    limits: tuple[float, float] | None = None,
-) -> Figure:
-    """Mean over seeds, band from the lowest to the highest seed; a dot where a setting converges (median of seeds).
+@dataclass(frozen=True)
+class Axis:
+    """What a figure of curves shows of a column, and between which limits.
 
-    Args:
-        names: the settings shown.
-        epochs: how many are shown; None: all, with a closer look at the last quarter on the right.
-        limits: of the vertical axis; None: what the curves need.
+    Attributes:
+        epochs, limits: of the figure; the limits are those of all settings, so figures of a column share them.
+        closer_epochs, closer_limits: of the closer look; its limits are None where there is none.
     """
-    drawn = {name: table for name in names if len(table := runs.curve(name, column))}
-    last = max((int(table["epoch"].max()) for table in drawn.values()), default=1)
-    figure = Figure(figsize=(6.4, 4.4) if epochs else (10, 4.4), layout="constrained")
-    panels = [figure.subplots()] if epochs else list(figure.subplots(1, 2, width_ratios=(3, 2)))
+
+    column: str
+    epochs: tuple[float, float]
+    limits: tuple[float, float]
+    closer_epochs: tuple[float, float]
+    closer_limits: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, figure: Mapping[str, Any], study: Study, runs: Runs, names: Sequence[str]) -> Axis:
+        """The axis of a figure, an entry of the study's figures, that shows the settings of these names."""
+        column = figure.get("column", "val_accuracy")
+        shown = pd.concat([runs.curve(name, column) for name in names])
+        last = max(2.0, float(shown["epoch"].max()))
+        every = pd.concat([runs.curve(setting.name, column) for setting in study.settings])
+        return cls(
+            column,
+            epochs=(1, min(last, figure.get("epochs", last))),
+            limits=_extent(every, 0.03),
+            closer_epochs=(0.75 * last, last),
+            closer_limits=None if "epochs" in figure else _extent(shown[shown["epoch"] >= 0.75 * last], 0.05),
+        )
+
+
+def _extent(curves: pd.DataFrame, part: float) -> tuple[float, float]:
+    """From the lowest to the highest seed, with that part of the distance as a margin."""
+    low, high = float(curves["low"].min()), float(curves["high"].max())
+    margin = part * (high - low) or 0.01
+    return low - margin, high + margin
+
+
+def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure:
+    """Mean over seeds, band from the lowest to the highest seed; a dot where a setting converges (median of seeds)."""
+    drawn = {name: runs.curve(name, axis.column) for name in names}
+    closer = axis.closer_limits is not None
+    figure = Figure(figsize=(10, 4.4) if closer else (6.4, 4.4), layout="constrained")
+    panels = list(figure.subplots(1, 2, width_ratios=(3, 2))) if closer else [figure.subplots()]
     look, caption = styles(study), labels(study, names)
     for axes in panels:
         for name, table in drawn.items():
-            style = look[name]
-            axes.plot(
-                table["epoch"],
-                table["mean"],
-                color=style.colour,
-                linestyle=style.dash,
-                label=caption[name],
-                linewidth=1.6,
-            )
-            axes.fill_between(table["epoch"], table["low"], table["high"], color=style.colour, alpha=0.15, linewidth=0)
-        axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column))
+            colour, dash = look[name].colour, look[name].dash
+            axes.plot(table["epoch"], table["mean"], color=colour, linestyle=dash, linewidth=1.6, label=caption[name])
+            axes.fill_between(table["epoch"], table["low"], table["high"], color=colour, alpha=0.15, linewidth=0)
+        axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(axis.column, axis.column))
         axes.grid(alpha=0.3)
+        if "accuracy" in axis.column:
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    panels[0].set(xlim=axis.epochs, ylim=axis.limits)
+    if closer:
+        panels[1].set(xlim=axis.closer_epochs, ylim=axis.closer_limits)
     _mark_convergence(panels[0], runs, drawn, look)
-    panels[0].set_xlim(1, max(2, min(last, epochs or last)))
-    if limits:
-        panels[0].set_ylim(limits)
-    if not epochs:
-        panels[1].set(xlim=(0.75 * last, max(last, 2)), ylim=closer_limits(runs, names, column))
-    if drawn:
-        figure.legend(
-            *panels[0].get_legend_handles_labels(),
-            loc="outside lower center",
-            ncols=min(4, len(drawn)) if epochs is None else 2,
-        )
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(drawn)) if closer else 2
+    )
     return figure
 
 
@@ -152,36 +168,8 @@ def _mark_convergence(axes: Axes, runs: Runs, drawn: Mapping[str, pd.DataFrame],
         epochs = runs.finished.loc[runs.finished["setting"] == name, "convergence_epoch"].dropna()
         if len(epochs):
             epoch = float(epochs.median())
-            axes.plot(
-                [epoch],
-                [np.interp(epoch, table["epoch"], table["mean"])],
-                "o",
-                color=look[name].colour,
-                markersize=6,
-                markeredgecolor="white",
-                zorder=3,
-            )
-
-
-def closer_limits(runs: Runs, names: Sequence[str], column: str) -> tuple[float, float]:
-    """The vertical axis of a closer look: what the settings cover over the last quarter of the epochs."""
-    tables = [table for name in names if len(table := runs.curve(name, column))]
-    last = max((table["epoch"].max() for table in tables), default=1)
-    return _with_margin([table[table["epoch"] >= 0.75 * last] for table in tables], 0.05) or (0.0, 1.0)
-
-
-def shared_limits(study: Study, runs: Runs, column: str) -> tuple[float, float] | None:
-    """The vertical axis that the figures of a column share; None without a curve."""
-    return _with_margin([runs.curve(setting.name, column) for setting in study.settings], 0.03)
-
-
-def _with_margin(tables: Sequence[pd.DataFrame], part: float) -> tuple[float, float] | None:
-    tables = [table for table in tables if len(table)]
-    if not tables:
-        return None
-    low, high = min(table["low"].min() for table in tables), max(table["high"].max() for table in tables)
-    margin = part * (high - low) or 0.01
-    return low - margin, high + margin
+            height = np.interp(epoch, table["epoch"], table["mean"])
+            axes.plot([epoch], [height], "o", color=look[name].colour, markersize=6, markeredgecolor="white", zorder=3)
 
 
 def examples(pictures: np.ndarray, classes: np.ndarray) -> Figure:
@@ -206,6 +194,9 @@ def examples(pictures: np.ndarray, classes: np.ndarray) -> Figure:
 
 def save(figure: Figure, path: Path) -> None:
     """Writes path.png and path.svg; the same figure gives the same bytes."""
+    if layout := figure.get_layout_engine():  # once is enough for both files
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     with rc_context({"svg.hashsalt": path.name, "svg.fonttype": "none"}):
         for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
             with written_aside(path.with_suffix(f".{ending}")) as aside:

@@ -1,41 +1,49 @@
 """The curves of a page, drawn by Bokeh: hover to read a value, zoom, switch settings on and off.
 
-Bokeh, because its script is the smallest of the well-kept Python plotting libraries that need no network: 1.3 MB in every
-page, where plotly's takes 4.8. A page must be one file, and the reports are kept in the repository.
+Bokeh, because its script is the smallest of the well-kept Python plotting libraries that need no network: 1.3 MB in
+every page, where plotly's takes 4.8. A page must be one file, and the reports are kept in the repository.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from bokeh.embed import components
-from bokeh.models import ColumnDataSource, DataRange1d, HoverTool, NumeralTickFormatter, Range1d
+from bokeh.models import ColumnDataSource, DataRange1d, HoverTool, NumeralTickFormatter, Range1d, VArea, glyphs
 from bokeh.plotting import figure as bokeh_figure
-from bokeh.plotting._figure import figure as BokehFigure
 from bokeh.resources import Resources
 
 from src.analysis.aggregate import METRICS, Runs
-from src.analysis.figures import COLUMN_LABELS, Style
+from src.analysis.figures import COLUMN_LABELS, Axis, Style
 
-_DASHES = {"solid": "solid", "dashed": [6, 3], "dotted": [2, 3], "dashdot": [8, 3, 2, 3]}
+_DASHES = {"solid": [], "dashed": [6, 3], "dotted": [2, 3], "dashdot": [8, 3, 2, 3]}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A setting in a plot. All plots share its source, so that a page holds its numbers once."""
+
+    source: ColumnDataSource
+    label: str
+    style: Style
+
+    @property
+    def dash(self) -> list[int]:
+        """Lengths in pixels, on and off in turn; empty: solid."""
+        return _DASHES[self.style.dash]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Plots that show the same settings and whose settings are switched together.
-
-    Attributes:
-        title: what stands above it.
-        plots: names of its plots, as in `Drawing.divs`.
-        settings: (label, style) of what can be switched.
-    """
+    """Plots, by their names in `Drawing.divs`, whose lines are the same and are switched together."""
 
     title: str
     plots: Sequence[str]
-    settings: Sequence[tuple[str, Style]]
+    lines: Sequence[Line]
 
 
 @dataclass(frozen=True)
@@ -47,68 +55,71 @@ class Drawing:
 
 
 def source(runs: Runs, setting: str, columns: Sequence[str]) -> ColumnDataSource:
-    """Mean and range over seeds of the columns, by epoch; all plots of a setting share it, so a page holds it once."""
-    tables = [
-        runs.curve(setting, column).set_index("epoch")[["mean", "low", "high"]].add_prefix(f"{column}_")
-        for column in columns
-    ]
+    """By epoch, for each column the mean and the range over seeds, as `<column>_mean`, `_low` and `_high`."""
+    tables = [runs.curve(setting, column).set_index("epoch").add_prefix(f"{column}_") for column in columns]
     together = pd.concat(tables, axis=1).sort_index()
     data = {name: values.to_numpy(np.float32) for name, values in together.items()}
     return ColumnDataSource({"epoch": together.index.to_numpy(np.int32), **data})
 
 
+def curves(name: str, lines: Sequence[Line], axis: Axis) -> dict[str, Any]:
+    """The plots of a figure of curves by name; as `figures.curves`."""
+    plots = {name: plot(name, lines, axis.column, axis.epochs, axis.limits)}
+    if axis.closer_limits:
+        closer = f"{name}_closer"
+        plots[closer] = plot(closer, lines, axis.column, axis.closer_epochs, axis.closer_limits)
+    return plots
+
+
 def plot(
     name: str,
-    sources: Mapping[str, ColumnDataSource],
-    labels: Mapping[str, str],
-    styles: Mapping[str, Style],
+    lines: Sequence[Line],
     column: str,
     epochs: tuple[float, float] | None = None,
     limits: tuple[float, float] | None = None,
-) -> BokehFigure:
-    """One plot of a column over epochs.
+) -> Any:
+    """One plot of a column over epochs, a Bokeh figure.
 
     Args:
-        sources, labels, styles: by setting.
-        epochs: the part of the horizontal axis that is shown at first; None: all.
+        epochs: the part of the horizontal axis that is shown; None: all.
         limits: of the vertical axis; None: what the settings that are switched on need.
     """
-    fraction = (column in METRICS and METRICS[column].fraction) or column == "train_accuracy"
-    number = "0.00%" if fraction else "0.0000"
-    drawn = bokeh_figure(
+    fraction = column == "train_accuracy" or (column in METRICS and METRICS[column].fraction)
+    number = "0.00%" if fraction else "0.00000"
+    drawn: Any = bokeh_figure(
         name=name,
         height=330,
         sizing_mode="stretch_width",
         x_axis_label="epoch",
         y_axis_label=COLUMN_LABELS.get(column, column),
         y_axis_type="log" if column == "lr" else "linear",
-        x_range=Range1d(*epochs) if epochs else DataRange1d(range_padding=0.02),
-        y_range=Range1d(*limits) if limits else DataRange1d(only_visible=True),
+        x_range=Range1d(start=epochs[0], end=epochs[1]) if epochs else DataRange1d(range_padding=0.02),
+        y_range=Range1d(start=limits[0], end=limits[1]) if limits else DataRange1d(only_visible=True),
         tools="box_zoom,reset",
         active_drag=None,  # a finger that scrolls the page must not zoom the plot
     )
     drawn.toolbar.logo = None
+    drawn.toolbar.autohide = True
     if fraction:
         drawn.yaxis.formatter = NumeralTickFormatter(format="0.0%")
-    lines = []
-    for setting, data in sources.items():
-        look = {"color": styles[setting].colour, "name": labels[setting]}
-        drawn.varea("epoch", f"{column}_low", f"{column}_high", source=data, fill_alpha=0.13, **look)
-        lines.append(
-            drawn.line(
-                "epoch", f"{column}_mean", source=data, line_width=2, line_dash=_DASHES[styles[setting].dash], **look
-            )
+    means = []
+    for line in lines:
+        # Glyphs of their own, because the figure's shorthands make three more of each, for states no page here has.
+        band = VArea(x="epoch", y1=f"{column}_low", y2=f"{column}_high", fill_color=line.style.colour, fill_alpha=0.13)
+        mean = glyphs.Line(
+            x="epoch", y=f"{column}_mean", line_color=line.style.colour, line_width=2, line_dash=line.dash
         )
+        drawn.add_glyph(line.source, band, name=line.label)
+        means.append(drawn.add_glyph(line.source, mean, name=line.label))
     values = f"@{column}_mean{{{number}}} (@{column}_low{{{number}}} to @{column}_high{{{number}}})"
-    drawn.add_tools(HoverTool(renderers=lines, tooltips=[("", "$name"), ("epoch", "@epoch"), ("mean (seeds)", values)]))
+    tooltips = [("", "$name"), ("epoch", "@epoch"), ("mean (seeds)", values)]
+    drawn.add_tools(HoverTool(renderers=means, tooltips=tooltips))
     return drawn
 
 
-def draw(plots: Sequence[BokehFigure]) -> Drawing:
-    if not plots:
-        return Drawing("", {})
-    script, divs = components({drawn.name: drawn for drawn in plots})
-    return Drawing(script, divs)
+def draw(plots: Mapping[str, Any]) -> Drawing:
+    """The HTML of the plots."""
+    return Drawing(*components(dict(plots))) if plots else Drawing("", {})
 
 
 def library() -> str:

@@ -19,8 +19,6 @@ from src.analysis.interactive import Drawing, Panel, library
 from src.analysis.report_tables import Table, interval, number, p_value
 from src.analysis.study import Study
 
-_SVG_DASHES = {"solid": "", "dashed": "6 3", "dotted": "2 3", "dashdot": "8 3 2 3"}
-
 _DOCUMENT_SAYS = {
     "holds": "The document's own table agrees with it.",
     "fails": "The document's own table contradicts it.",
@@ -31,7 +29,7 @@ _DOCUMENT_SAYS = {
 
 @dataclass(frozen=True)
 class Picture:
-    caption: str
+    title: str
     file: Path
 
     @property
@@ -52,8 +50,7 @@ class Report:
     advice: Sequence[str]
     facts: Mapping[str, str]
     unknown: Sequence[str]
-    pictures: Sequence[Picture] = ()
-    panels: Sequence[Panel] = ()
+    illustrations: Sequence[Picture | Panel] = ()
     drawing: Drawing = field(default_factory=lambda: Drawing("", {}))
 
     @property
@@ -134,16 +131,16 @@ def html(report: Report) -> str:
         {name: getattr(report, name) for name in report.__dataclass_fields__}
         | {
             "counts": report.counts,
-            "dashes": _SVG_DASHES,
-            "library": Markup(library()) if report.panels else "",
+            "library": Markup(library()) if report.drawing.divs else "",
             "drawing": Drawing(Markup(report.drawing.script), {n: Markup(d) for n, d in report.drawing.divs.items()}),
         }
     )
 
 
-def markdown(report: Report, figures: Sequence[tuple[str, str]]) -> str:
-    """The report without its interactive curves; `figures` are (name, caption)."""
+def markdown(report: Report, folder: Path) -> str:
+    """The report with the figures that lie in its folder, instead of curves that move."""
     study = report.study
+    figures = [f for f in study.figures if (folder / "figures" / f"{f['name']}.png").exists()]
     parts = [f"# {study.title}", f"After {study.source}." if study.source else "", study.question, "## What came out"]
     parts.append("\n".join(f"- {sentence}" for sentence in report.headline))
     if report.findings:
@@ -157,7 +154,7 @@ def markdown(report: Report, figures: Sequence[tuple[str, str]]) -> str:
         )
     parts += ["## Tables", *(table.markdown() for table in report.tables)]
     if figures:
-        parts += ["## Figures", *(f"![{caption}](figures/{name}.png)\n\n{caption}" for name, caption in figures)]
+        parts += ["## Figures", *(f"![{f['caption']}](figures/{f['name']}.png)" for f in figures)]
     parts += [
         "## What to do next",
         "\n".join(f"- {s}" for s in report.advice) or "Nothing in these runs asks for more.",

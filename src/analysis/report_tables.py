@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, isnan
+from math import inf, isfinite, isnan, nan
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,8 @@ from src.analysis.claims import Finding
 from src.analysis.statistics import Estimate, Evidence, Verdict
 from src.analysis.study import Setting, Study
 from src.run_folder import write_text
+
+NOTHING = "–"  # the cell of a number that is not known
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,13 @@ def number(value: float, metric: str, signed: bool = False) -> str:
     """A value as a person reads it: fractions as percent, what never happened as "never"."""
     kind = METRICS.get(metric, Metric(metric))
     if isnan(value):
-        return "–"
+        return NOTHING
     if not isfinite(value):
-        return "never" if value > 0 else "–"
+        return "never" if value > 0 else NOTHING
     sign = "+" if signed else ""
     if kind.fraction:
         return f"{100 * value:{sign}.2f}"
-    return f"{value:{sign}.4g}" if "loss" in metric else f"{value:{sign}.1f}"
+    return f"{value:{sign}.4g}" if "loss" in metric else f"{value:{sign}.1f}".removesuffix(".0")
 
 
 def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
@@ -71,9 +74,9 @@ def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
     return f"[{left}, {right}]"
 
 
-def _estimate(values: Values, setting: str, metric: str) -> Estimate | None:
+def _estimate(values: Values, setting: str, metric: str) -> Estimate:
     series = values.series(setting, metric) if metric in values.metrics else {}
-    return statistics.estimate(series) if series else None
+    return statistics.estimate(series) if series else Estimate(nan, -inf, inf, 0)
 
 
 def main_metric(values: Values) -> str:
@@ -82,86 +85,80 @@ def main_metric(values: Values) -> str:
     return "val_accuracy" if measured else "val_loss"
 
 
+def _table(
+    name: str, title: str, rows: Sequence[Mapping[str, str]], records: Sequence[Mapping[str, Any]], notes: Sequence[str]
+) -> Table:
+    """A table of rows that map headings to cells; a column in which every cell is empty is left out."""
+    header = [heading for heading in rows[0] if any(row[heading] not in ("", NOTHING) for row in rows)]
+    return Table(
+        name, title, header, [[row[heading] for heading in header] for row in rows], pd.DataFrame(records), notes
+    )
+
+
 def comparison(study: Study, values: Values, runs: Runs) -> Table:
     """One row per setting: what it reached over the seeds, beside the document's number and the difference to it."""
     metrics = [m for m in (main_metric(values), "convergence_epoch") if m in values.metrics]
-    published = any(setting.published for setting in study.settings)
-    timed = "benchmark_epoch" in values.metrics
-    rows = [_comparison_row(setting, values, metrics, timed) for setting in study.settings]
-    frame = pd.DataFrame(rows)
-    header = ["Setting"] if set(study.groups) == {""} else ["Strategy", "Setting"]
-    for metric in metrics:
-        header.append(_heading(metric))
-        header += ["document", "difference"] if published else []
-    header += [f"Epochs to the accuracy of {study.setting(study.benchmark).label}"] if timed and study.benchmark else []
-    header += ["Rate updates", "Runs"]
-    best = {m: _best(frame[m], m) for m in metrics}
-    best_published = {m: _best(frame[f"document_{m}"], m) for m in metrics if published}
-    cells = []
-    for setting, row in zip(study.settings, rows, strict=True):
-        line = [setting.label] if len(header) and header[0] == "Setting" else [setting.group, setting.label]
+    records = [_comparison_record(setting, values, metrics) for setting in study.settings]
+    columns = [*metrics, *(f"document_{metric}" for metric in metrics)]
+    best = {column: _best([record[column] for record in records], column) for column in columns}
+    rows = []
+    for setting, record in zip(study.settings, records, strict=True):
+        row = {"Strategy": setting.group, "Setting": setting.label}
         for metric in metrics:
-            text = number(row[metric], metric)
-            spread = interval(row[f"{metric}_low"], row[f"{metric}_high"], metric)
-            line.append(f"{_bold(text, row[metric] == best[metric])} {spread}".strip())
-            if published:
-                line.append(
-                    _bold(
-                        number(row[f"document_{metric}"], metric), row[f"document_{metric}"] == best_published[metric]
-                    )
-                )
-                line.append(number(row[f"difference_{metric}"], metric, signed=True))
-        if timed and study.benchmark:
-            line.append(_reached(row))
-        line += [number(row["lr_updates"], "lr_updates"), _run_count(row)]
-        cells.append(line)
-    return Table("comparison", f"{study.title}: all settings", header, cells, frame, _notes(study, runs, metrics))
+            unit = "%" if METRICS[metric].fraction else "epochs" if metric == "convergence_epoch" else "loss"
+            document = f"document_{metric}"
+            spread = interval(record[f"{metric}_low"], record[f"{metric}_high"], metric)
+            heading = METRICS[metric].label.capitalize() + (" (%)" if METRICS[metric].fraction else "")
+            row[heading] = f"{_bold(record, metric, best)} {spread}".rstrip()
+            row[f"Document ({unit})"] = _bold(record, document, best)
+            row[f"Difference ({unit.replace('%', 'points')})"] = number(
+                record[f"difference_{metric}"], metric, signed=True
+            )
+        if study.benchmark:
+            row[f"Epochs to the accuracy of {study.setting(study.benchmark).label}"] = _reached(record)
+        row["Rate updates"] = number(record["lr_updates"], "lr_updates")
+        row["Runs"] = f"{record['runs']}" + (f" ({record['diverged']} diverged)" if record["diverged"] else "")
+        rows.append(row)
+    return _table("comparison", f"{study.title}: all settings", rows, records, _notes(study, runs, metrics))
 
 
-def _comparison_row(setting: Setting, values: Values, metrics: Sequence[str], timed: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {"setting": setting.name, "group": setting.group}
+def _comparison_record(setting: Setting, values: Values, metrics: Sequence[str]) -> dict[str, Any]:
+    record: dict[str, Any] = {"setting": setting.name, "group": setting.group}
     for metric in metrics:
         found = _estimate(values, setting.name, metric)
-        ours = found.centre if found else float("nan")
-        document = setting.published.get(metric, float("nan"))
-        row |= {
-            metric: ours,
-            f"{metric}_low": found.low if found else -inf,
-            f"{metric}_high": found.high if found else inf,
+        document = setting.published.get(metric, nan)
+        record |= {
+            metric: found.centre,
+            f"{metric}_low": found.low,
+            f"{metric}_high": found.high,
+            f"document_{metric}": document,
+            f"difference_{metric}": found.centre - document,
         }
-        row |= {f"document_{metric}": document, f"difference_{metric}": ours - document}
-    if timed:
-        epochs = values.series(setting.name, "benchmark_epoch")
-        row["benchmark_epoch"] = pd.Series(epochs, dtype=float).median()
-        row["benchmark_reached"] = sum(isfinite(epoch) for epoch in epochs.values())
-    updates = _estimate(values, setting.name, "lr_updates")
-    row["lr_updates"] = updates.centre if updates else float("nan")
-    return row | {"runs": values.run_count(setting.name), "diverged": values.run_count(setting.name, "diverged")}
+    epochs = values.series(setting.name, "benchmark_epoch")
+    return record | {
+        "benchmark_epoch": median(epochs.values()) if epochs else nan,
+        "benchmark_reached": sum(map(isfinite, epochs.values())),
+        "lr_updates": _estimate(values, setting.name, "lr_updates").centre,
+        "runs": values.run_count(setting.name),
+        "diverged": values.run_count(setting.name, "diverged"),
+    }
 
 
-def _heading(metric: str) -> str:
-    kind = METRICS[metric]
-    return f"{kind.label.capitalize()}{' (%)' if kind.fraction else ''}"
+def _best(column: Sequence[float], name: str) -> float:
+    known = [value for value in column if isfinite(value)]
+    return (min if METRICS[name.removeprefix("document_")].lowest else max)(known, default=nan)
 
 
-def _best(column: pd.Series, metric: str) -> float:
-    known = column[column.abs() < inf]
-    return float(known.min() if METRICS[metric].lowest else known.max()) if len(known) else float("nan")
+def _bold(record: Mapping[str, Any], column: str, best: Mapping[str, float]) -> str:
+    text = number(record[column], column.removeprefix("document_"))
+    return f"**{text}**" if record[column] == best[column] else text
 
 
-def _bold(text: str, bold: bool) -> str:
-    return f"**{text}**" if bold else text
-
-
-def _reached(row: Mapping[str, Any]) -> str:
-    if not row["runs"]:
-        return "–"
-    reached = f"{row['benchmark_reached']} of {row['runs']}"
-    return f"{number(row['benchmark_epoch'], 'benchmark_epoch')} ({reached})"
-
-
-def _run_count(row: Mapping[str, Any]) -> str:
-    return f"{row['runs']} ({row['diverged']} diverged)" if row["diverged"] else str(row["runs"])
+def _reached(record: Mapping[str, Any]) -> str:
+    if isnan(record["benchmark_epoch"]):
+        return NOTHING
+    count = f"{record['benchmark_reached']} of {record['runs']}"
+    return f"{number(record['benchmark_epoch'], 'benchmark_epoch')} ({count})"
 
 
 def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
@@ -173,14 +170,14 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
     tolerances = tolerances or [study.tolerance] if study.tolerance else tolerances
     if "convergence_epoch" in metrics and tolerances:
         notes.append(
-            f"Converged: the first epoch, counted from 1, whose validation accuracy (centred mean over 3 epochs) is within "
-            f"{' or '.join(f'{100 * t:g}' for t in tolerances)} points of the final one (mean of the last 5). "
+            "Converged: the first epoch, counted from 1, whose validation accuracy (centred mean over 3 epochs) is "
+            f"within {' or '.join(f'{100 * t:g}' for t in tolerances)} points of the final one (mean of the last 5). "
             "A run that ends over twice that below its best has not settled and counts with its last epoch."
         )
     if study.benchmark and "benchmark_epoch" in runs.results:
         notes.append(
-            f"Epochs to the accuracy of {study.setting(study.benchmark).label}: median over seeds of the first epoch whose "
-            "smoothed accuracy reaches that setting's final accuracy, with the number of runs that ever do; "
+            f"Epochs to the accuracy of {study.setting(study.benchmark).label}: median over seeds of the first epoch "
+            "whose smoothed accuracy reaches that setting's final accuracy, with the number of runs that ever do; "
             "the others are censored at their last epoch."
         )
     for optimizer, rows in runs.results.groupby("optimizer") if "momentum" in runs.results else ():
@@ -211,57 +208,46 @@ def pick(study: Study, values: Values) -> list[Pick]:
 
 def selection(study: Study, picks: Sequence[Pick]) -> Table:
     """First stage: the best setting of each group, its lead over the nearest rival, the document's choice."""
-    records, cells = [], []
+    records, rows = [], []
     for chosen in picks:
         document = _published_best(study.compared_groups[chosen.group], chosen.metric)
-        record = {
-            "group": chosen.group,
-            "metric": chosen.metric,
-            "setting": chosen.setting,
-            "document": document.name if document else "",
-        }
-        line = [chosen.group, METRICS[chosen.metric].label, study.setting(chosen.setting).label]
-        if chosen.verdict:
-            record |= _lead_record(chosen.verdict, told_apart=chosen.verdict.verdict == "reproduced")
-            line += [*_lead_cells(chosen.verdict, chosen.metric), "yes" if record["told_apart"] else "no"]
-        else:
-            line += ["–", "–", "–"]
-        cells.append([*line, document.label if document else "–"])
-        records.append(record)
-    return Table(
-        "selection",
-        "First stage: the best of each strategy" if any(p.group for p in picks) else "The best setting",
-        ["Strategy", "By", "Best", "Lead over the nearest rival", "p", "Told apart", "Document's best"],
-        cells,
-        pd.DataFrame(records),
-        [
-            "p is that of being the best, corrected for "
-            "having been picked on the same runs and, by Holm, for all rows. Told apart: p of at most 0.05."
-        ],
+        told_apart = chosen.verdict is not None and chosen.verdict.verdict == "reproduced"
+        records.append(
+            {"group": chosen.group, "metric": chosen.metric, "setting": chosen.setting, "told_apart": told_apart}
+            | {"document": document.name if document else ""}
+            | _lead_record(chosen.verdict)
+        )
+        rows.append(
+            {"Strategy": chosen.group, "By": METRICS[chosen.metric].label, "Best": study.setting(chosen.setting).label}
+            | _lead_cells(chosen.verdict, chosen.metric, "Lead over the nearest rival")
+            | {"Told apart": "yes" if told_apart else "no", "Document's best": document.label if document else NOTHING}
+        )
+    note = (
+        "p is that of being the best, corrected for having been picked on the same runs and, by Holm, for all rows. "
+        "Told apart: p of at most 0.05."
     )
+    several = any(chosen.group for chosen in picks)
+    title = "First stage: the best of each strategy" if several else "The best setting"
+    return _table("selection", title, rows, records, [note])
 
 
 def _published_best(settings: Sequence[Setting], metric: str) -> Setting | None:
     known = [setting for setting in settings if metric in setting.published]
-    if not known:
-        return None
-    return (min if METRICS[metric].lowest else max)(known, key=lambda setting: setting.published[metric])
+    best = min if METRICS[metric].lowest else max
+    return best(known, key=lambda setting: setting.published[metric]) if known else None
 
 
-def _lead_record(verdict: Verdict, **more: Any) -> dict[str, Any]:
-    return {
-        "lead": verdict.effect,
-        "low": verdict.low,
-        "high": verdict.high,
-        "seeds": verdict.seeds,
-        "p": verdict.p,
-        **more,
-    }
+def _lead_record(verdict: Verdict | None) -> dict[str, Any]:
+    if verdict is None:
+        return {}
+    return {"lead": verdict.effect, "low": verdict.low, "high": verdict.high, "seeds": verdict.seeds, "p": verdict.p}
 
 
-def _lead_cells(verdict: Verdict, metric: str) -> list[str]:
+def _lead_cells(verdict: Verdict | None, metric: str, heading: str) -> dict[str, str]:
+    if verdict is None:
+        return {heading: NOTHING, "p": NOTHING}
     spread = interval(verdict.low, verdict.high, metric, signed=True)
-    return [f"{number(verdict.effect, metric, signed=True)} {spread}".strip(), p_value(verdict.p)]
+    return {heading: f"{number(verdict.effect, metric, signed=True)} {spread}".rstrip(), "p": p_value(verdict.p)}
 
 
 def p_value(p: float) -> str:
@@ -269,50 +255,43 @@ def p_value(p: float) -> str:
 
 
 def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> Table | None:
-    """Second stage: the best of each group against the benchmarks; None without benchmarks."""
-    if study.benchmark is None or not picks:
+    """Second stage: the best of each group against the benchmarks; None where there is nothing to compare."""
+    if study.benchmark is None:
         return None
-    benchmarks = study.groups[study.setting(study.benchmark).group]
-    rows: dict[str, tuple[Pick, Setting]] = {}
+    pairs: dict[str, tuple[Pick, Setting]] = {}
     evidence = {}
     for chosen in picks:
         group = [values.series(setting.name, chosen.metric) for setting in study.compared_groups[chosen.group]]
-        for benchmark in benchmarks:
+        for benchmark in study.groups[study.setting(study.benchmark).group]:
             base = values.series(benchmark.name, chosen.metric)
             if base:
                 key = f"{chosen.group}/{chosen.metric}/{benchmark.name}"
-                rows[key] = chosen, benchmark
+                pairs[key] = chosen, benchmark
                 evidence[key] = statistics.picked([x for x in group if x], base, METRICS[chosen.metric].lowest)
-    verdicts = statistics.judge(evidence) if evidence else {}
+    if not pairs:
+        return None
     words = {"reproduced": "better", "not reproduced": "worse", "undecided": "not told apart"}
-    records, cells = [], []
-    for key, (chosen, benchmark) in rows.items():
-        verdict = verdicts[key]
-        word = words[verdict.verdict]
+    records, rows = [], []
+    for key, verdict in statistics.judge(evidence).items():
+        chosen, benchmark = pairs[key]
+        outcome = words[verdict.verdict]
         records.append(
             {"group": chosen.group, "metric": chosen.metric, "setting": chosen.setting, "benchmark": benchmark.name}
-            | _lead_record(verdict, outcome=word)
+            | {"outcome": outcome}
+            | _lead_record(verdict)
         )
-        cells.append(
-            [
-                chosen.group,
-                METRICS[chosen.metric].label,
-                study.setting(chosen.setting).label,
-                benchmark.label,
-                *_lead_cells(verdict, chosen.metric),
-                word,
-            ]
+        rows.append(
+            {"Strategy": chosen.group, "By": METRICS[chosen.metric].label, "Best": study.setting(chosen.setting).label}
+            | {"Benchmark": benchmark.label}
+            | _lead_cells(verdict, chosen.metric, "Lead over the benchmark")
+            | {"So it is": outcome}
         )
-    return Table(
-        "benchmarks",
-        "Second stage: the best of each strategy against the benchmarks",
-        ["Strategy", "By", "Best", "Benchmark", "Lead over the benchmark", "p", "So it is"],
-        cells,
-        pd.DataFrame(records),
-        [
-            "The best was picked on these same runs: p is corrected for all that it was picked from, and by Holm for all rows."
-        ],
+    note = (
+        "The best was picked on these same runs: p is corrected for all that it was picked from, "
+        "and by Holm for all rows."
     )
+    title = "Second stage: the best of each strategy against the benchmarks"
+    return _table("benchmarks", title, rows, records, [note])
 
 
 def verdict_frame(findings: Sequence[Finding]) -> pd.DataFrame:
