@@ -1,7 +1,7 @@
 """Many networks trained at once on one device, as one stack of parameters.
 
 Lightning's Trainer drives one network with one optimizer and one rate. Here a step trains every member of the stack,
-each on its own batch, at its own rate, so the loop is a plain one (src/population.py); what is computed for a member
+each on its own batch, at its own rate, so the loop is a plain one (src/train_stack.py); what is computed for a member
 is what `BlockModule` computes for a single run.
 """
 
