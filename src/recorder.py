@@ -100,6 +100,7 @@ class RunRecord:
         settings = {key: result[key] for key in SETTING_KEYS if result[key] is not None}
         metrics = {f"final/{key}": result[key] for key in METRIC_KEYS if result[key] is not None}
         board.log_hyperparams(settings, metrics)
+        board.experiment.add_text("diagnosis", f"{result['diagnosis']}: {result['diagnosis_evidence']}")
         board.finalize("success")
         self.folder.previous_checkpoint_file.unlink(missing_ok=True)
         return self.folder.write_result(result)

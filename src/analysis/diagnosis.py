@@ -10,9 +10,10 @@ regression, where guessing has no loss that a history knows, the way starts at t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from statistics import fmean, median
+from typing import Any
 
 from src.errors import UserError
 from src.run_folder import Row
@@ -35,11 +36,7 @@ def has_diverged(rows: Sequence[Row]) -> bool:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Of the rules; conf/analysis/default.yaml says what each is for.
-
-    Raises:
-        UserError: one is not a finite number above 0.
-    """
+    """Of the rules; conf/analysis/default.yaml says what each is for."""
 
     learned: float
     collapse: float
@@ -49,13 +46,21 @@ class Thresholds:
     late_fall: float
     late_fall_to_swing: float
 
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Thresholds:
+        """From the part `analysis.diagnosis` of a configuration.
+
+        Raises:
+            UserError: one is missing, not known, or not a finite number above 0.
+        """
+        names = {field.name for field in fields(cls)}
+        if names != set(config):
+            odd = ", ".join(sorted(names ^ set(config)))
+            raise UserError(f"analysis.diagnosis needs {', '.join(sorted(names))} and nothing else; look at {odd}.")
+        for name, value in config.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-                raise UserError(
-                    f"analysis.diagnosis.{field.name}={value} is not a threshold; give a finite number above 0."
-                )
+                raise UserError(f"analysis.diagnosis.{name}={value} is not a threshold; give a finite number above 0.")
+        return cls(**config)
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,9 @@ def diagnose(history: Sequence[Row], classes: int | None, thresholds: Thresholds
             return diagnosis
     return Diagnosis(
         "healthy",
-        f"The validation loss came down to {_loss(min(curves.val))} and was {_loss(curves.val[-1])} "
-        f"after {_epochs(len(curves))}.",
+        f"The validation loss was lowest, {_loss(min(curves.val))}, "
+        f"after {_epochs(curves.val.index(min(curves.val)) + 1)} and {_loss(curves.val[-1])} at the end of "
+        f"{len(curves)}.",
     )
 
 
@@ -114,8 +120,8 @@ def _divergence(history: Sequence[Row]) -> str:
         before = f"; the training loss before was {_loss(history[broken - 1]['train_loss'])}" if broken else ""
         return f"A loss was not finite after {_epochs(broken + 1)}{before}."
     return (
-        f"The training loss was {_loss(last)} after {_epochs(len(history))}, "
-        f"{_loss(last / first)} times the {_loss(first)} it started from."
+        f"The training loss started at {_loss(first)} and was {_loss(last)} after {_epochs(len(history))}: "
+        f"over {DIVERGED_RATIO:g} times as high."
     )
 
 
@@ -221,18 +227,20 @@ def _oscillating(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
 def _crawling(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
     smoothed = _smoothed(curves.val)
     quarter = max(1, len(curves) // 4)
-    fall = smoothed[max(0, len(curves) - 1 - quarter)] - smoothed[-1]
-    way = max(curves.start, curves.val[0]) - min(curves.val)
+    before, last = smoothed[max(0, len(curves) - 1 - quarter)], smoothed[-1]
+    top = max(curves.start, curves.val[0])
+    fall = before - last
     if (
-        fall <= thresholds.late_fall * way
+        last >= top
+        or last > (1 + thresholds.learned) * curves.start
+        or fall <= thresholds.late_fall * (top - last)
         or fall < thresholds.late_fall_to_swing * _swing(curves.val)
-        or smoothed[-1] > (1 + thresholds.learned) * curves.start
     ):
         return None
     return Diagnosis(
         "crawling",
-        f"The validation loss still fell by {_loss(fall)} in the last {_epochs(quarter)} of {len(curves)}, "
-        f"{fall / way:.0%} of all it fell, and had only come down to {_loss(curves.val[-1])}.",
+        f"The validation loss still fell from {_loss(before)} to {_loss(last)} in the last {_epochs(quarter)} of "
+        f"{len(curves)}, {fall / (top - last):.0%} of its way down from {_loss(top)}.",
     )
 
 

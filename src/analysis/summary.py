@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from src.analysis.convergence import convergence_epoch, convergence_step
+from src.analysis.diagnosis import Thresholds, diagnose, has_diverged, has_nonfinite_loss
 from src.run_folder import Row, config_hash
 
 # The columns of result.json that say what was asked, and those that say what came out.
@@ -23,19 +23,6 @@ METRIC_KEYS = (
     "lr_updates",
 )
 
-# A run whose training loss ends above this multiple of where it started has diverged.
-DIVERGED_RATIO = 10.0
-
-
-def has_nonfinite_loss(rows: Sequence[Row]) -> bool:
-    """Whether the last epoch left a loss that is not finite: nothing that follows could be told from it."""
-    return bool(rows) and not (math.isfinite(rows[-1]["train_loss"]) and math.isfinite(rows[-1]["val_loss"]))
-
-
-def has_diverged(rows: Sequence[Row]) -> bool:
-    """Whether a loss is not finite, or the last training loss is over ten times the one the run started from."""
-    return has_nonfinite_loss(rows) or (bool(rows) and rows[-1]["train_loss"] > DIVERGED_RATIO * rows[0]["train_loss"])
-
 
 def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 0) -> dict[str, Any]:
     """The scalars of a run that its configuration and history determine.
@@ -44,7 +31,13 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
         config: the resolved configuration.
         rows: the history, a row per epoch.
         lr_updates: advances of the sequence that took effect.
+
+    Raises:
+        UserError: a threshold of the diagnosis is not usable.
     """
+    thresholds = Thresholds.of(
+        config["analysis"]["diagnosis"]
+    )  # also before the first epoch: a mistake answers at once
     optimizer = config["optimizer"]
     accuracies = [row["val_accuracy"] for row in rows if row["val_accuracy"] is not None]
     last: Mapping[str, Any] = rows[-1] if rows else {}
@@ -54,6 +47,8 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
         status = "running"
     else:
         status = "diverged" if has_diverged(rows) else "completed"
+    has_ended = status != "running"
+    diagnosis = diagnose(rows, config["model"].get("classes"), thresholds) if has_ended else None
     return {
         "status": status,
         "study": config["study"],
@@ -72,7 +67,9 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
         "val_loss": last.get("val_loss"),
         "val_accuracy": last.get("val_accuracy"),
         "best_val_accuracy": max(accuracies, default=None),
-        "convergence_epoch": None if status == "running" else _convergence_epoch(config, rows, status == "diverged"),
+        "convergence_epoch": _convergence_epoch(config, rows, status == "diverged") if has_ended else None,
+        "diagnosis": diagnosis.label if diagnosis else None,
+        "diagnosis_evidence": diagnosis.evidence if diagnosis else None,
         "config_hash": config_hash(config),
     }
 
