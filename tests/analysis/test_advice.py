@@ -1,0 +1,112 @@
+"""Advice: what each kind of evidence gives rise to, with its numbers, and silence where there is none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_study import write_run
+
+from src.analysis import statistics
+from src.analysis.advice import advise, headline
+from src.analysis.aggregate import Runs, Values, judged, read_runs
+from src.analysis.study import Study, discover
+
+SETTLED = [0.5, 0.8, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]
+
+
+def _study(output_dir: Path) -> tuple[Study, Values, Runs]:
+    runs = read_runs(output_dir / "mine")
+    study = discover("mine", runs.finished)
+    runs = judged(runs, study)
+    return study, Values(runs.results, [setting.name for setting in study.settings], "it"), runs
+
+
+def _shifted(by: float) -> list[float]:
+    return [accuracy + by for accuracy in SETTLED]
+
+
+def test_nothing_to_say(tmp_path: Path) -> None:
+    for seed in range(8):
+        for lr, lead in ((0.1, 0.0), (0.2, 0.05), (0.3, 0.0)):
+            write_run(tmp_path, "mine", _shifted(lead + 0.001 * np.sin(seed * lr * 9)), lr=lr, seed=seed)
+    assert advise(*_study(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("best", "words"), [(0.3, "0.3, is the highest of the 3 tried"), (0.1, "0.1, is the lowest of the 3 tried")]
+)
+def test_the_best_rate_on_the_edge(tmp_path: Path, best: float, words: str) -> None:
+    for lr in (0.1, 0.2, 0.3):
+        write_run(tmp_path, "mine", _shifted(0.05 if lr == best else 0), lr=lr)
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "extend the grid" in s]
+    assert words in sentence
+    assert "(final validation accuracy 95.00, and 90.00 at 0.2)" in sentence
+    # One step of the grid on: 0.3 * 0.3 / 0.2, or 0.1 * 0.1 / 0.2.
+    assert f"lr={0.45 if best == 0.3 else 0.05} next" in sentence
+
+
+def test_rates_that_other_choices_came_with_have_no_edge(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", _shifted(0.05), lr=0.1, sequence="inverse")
+    write_run(tmp_path, "mine", SETTLED, lr=0.01, sequence="constant")
+    assert not [sentence for sentence in advise(*_study(tmp_path)) if "grid" in sentence]
+
+
+def test_how_many_seeds_tell_two_settings_apart(tmp_path: Path) -> None:
+    leads = [0.010, 0.002, -0.004, 0.016]
+    for seed, lead in enumerate(leads):
+        write_run(tmp_path, "mine", _shifted(lead), lr=0.2, seed=seed)
+        write_run(tmp_path, "mine", SETTLED, lr=0.1, seed=seed)
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "told apart" in s]
+    needed = statistics.seeds_needed(float(np.mean(leads)), float(np.std(leads, ddof=1)))
+    assert "lr=0.2 and lr=0.1, the best two by final validation accuracy, are not told apart by 4 seeds" in sentence
+    assert "0.60 points apart" in sentence
+    assert f"{needed} seeds show it with 80% power" in sentence
+
+
+def test_one_seed_is_no_verdict(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", _shifted(0.05), lr=0.2)
+    write_run(tmp_path, "mine", SETTLED, lr=0.1)
+    assert any("in the one seed they share: no verdict comes from one" in s for s in advise(*_study(tmp_path)))
+
+
+def test_differences_too_small_to_chase(tmp_path: Path) -> None:
+    for seed in range(4):
+        write_run(tmp_path, "mine", _shifted(0.01 * (-1) ** seed + 0.0001), lr=0.2, seed=seed)
+        write_run(tmp_path, "mine", SETTLED, lr=0.1, seed=seed)
+    assert any("treat them as equal" in sentence for sentence in advise(*_study(tmp_path)))
+
+
+def test_a_winner_that_overfits(tmp_path: Path) -> None:
+    val_loss = [1.0, 0.6, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    train_loss = [1.0, 0.6, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02]
+    write_run(tmp_path, "mine", SETTLED, val_loss=val_loss, train_loss=train_loss)
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "overfits" in s]
+    assert "overfits from epoch 3: its validation loss rises from 0.4 to 0.9" in sentence
+    assert "its training loss falls from 0.4 to 0.02; stop there (epochs=3)" in sentence
+
+
+def test_a_winner_that_still_rises(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "train longer" in s]
+    assert "still gains 10.00 points of validation accuracy within its last 2 epochs" in sentence
+    assert "epochs=16" in sentence
+
+
+def test_runs_that_diverged_or_did_not_finish(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", SETTLED, lr=0.1)
+    write_run(tmp_path, "mine", [0.1] * 8, lr=0.9, seed=0, status="diverged")
+    write_run(tmp_path, "mine", [0.1] * 8, lr=0.9, seed=1)
+    write_run(tmp_path, "mine", SETTLED, lr=0.1, seed=1, status="failed")
+    sentences = advise(*_study(tmp_path))
+    assert sentences[0].startswith("Of 4 runs 1 failed: start the same sweep again")
+    assert "1 of 2 runs of lr=0.9 diverged at rate 0.9: lower it, to 0.3 for example" in sentences[1]
+
+
+def test_the_headline(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", [0.9] * 8, lr=0.1)
+    write_run(tmp_path, "mine", [*SETTLED[:4], 0.95, 0.95, 0.95, 0.95], lr=0.2)
+    study, values, _ = _study(tmp_path)
+    assert headline(study, values) == [
+        "Best final validation accuracy: lr=0.2, 95.00%.",
+        "First to converge: lr=0.1, after 1 epochs, at a final validation accuracy of 90.00%.",
+    ]

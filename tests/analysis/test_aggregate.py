@@ -1,0 +1,108 @@
+"""Runs as tables: read from folders, from a report, from one table; and the metrics that a study adds."""
+
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from synthetic_study import write_run
+
+from src.analysis.aggregate import Values, judged, read_report, read_runs, read_table, write_runs
+from src.analysis.study import discover
+from src.errors import UserError
+
+RISING = [0.5, 0.7, 0.8, 0.9, 0.9, 0.9, 0.9, 0.9]
+
+
+def test_runs_come_with_histories_versions_and_convergence(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", RISING, seed=1)
+    runs = read_runs(tmp_path / "mine", tolerance=0.05)
+    assert len(runs.histories) == 8  # type: ignore[arg-type]
+    row = runs.results.iloc[0]
+    assert (row["versions"], row["seed"], row["val_accuracy"]) == ("python 3.11, torch 2.13", 1, 0.9)
+    # Smoothed: 0.6, 0.667, 0.8, 0.867, 0.9 ...; final 0.9; the first at 0.85 or more is the fourth.
+    assert (row["convergence_epoch"], row["convergence_tolerance"]) == (4, 0.05)
+    assert read_runs(tmp_path / "mine", tolerance=0.15).results["convergence_epoch"].item() == 3
+
+
+def test_without_a_tolerance_that_of_the_run_counts(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", RISING, tolerance=0.15)
+    row = read_runs(tmp_path / "mine").results.iloc[0]
+    assert (row["convergence_epoch"], row["convergence_tolerance"]) == (3, 0.15)
+
+
+def test_what_results_do_not_say_comes_from_the_configuration(tmp_path: Path) -> None:
+    for baseline in ("first_epoch", "untrained"):
+        write_run(tmp_path / baseline, "mine", RISING, config={"strategy": {"baseline": baseline, "ratio": 0.01}})
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        (folder,) = (tmp_path / baseline / "mine").iterdir()
+        folder.rename(tmp_path / "mine" / baseline)
+    results = read_runs(tmp_path / "mine").results
+    assert results["strategy.baseline"].tolist() == ["first_epoch", "untrained"]
+    assert "strategy.ratio" not in results
+    assert len(discover("mine", results).settings) == 2
+
+
+def test_a_study_without_runs(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no run with a result"):
+        read_runs(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [(None, "No such file"), ("", "cannot be read as CSV"), ("seed,lr\n1,0.1\n", "no column status")]
+)
+def test_a_table_that_cannot_be_read(tmp_path: Path, text: str | None, words: str) -> None:
+    if text is not None:
+        (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(UserError, match=words):
+        read_table(tmp_path / "table.csv")
+
+
+def test_a_report_keeps_the_runs_exactly(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path, "mine", [1 / (3 + seed), 2 / 3, 0.7 + 1e-15, 0.8], seed=seed)
+    runs = read_runs(tmp_path / "mine")
+    study = discover("mine", runs.results)
+    for folder in ("once", "twice"):
+        write_runs(runs, judged(runs, study), tmp_path / folder)
+    files = [(tmp_path / folder / "histories.csv.gz").read_bytes() for folder in ("once", "twice")]
+    assert files[0] == files[1]
+    kept = read_report(tmp_path / "once")
+    pd.testing.assert_frame_equal(kept.histories, runs.histories)
+    common = ["run", "seed", "val_accuracy", "val_loss", "convergence_epoch"]
+    pd.testing.assert_frame_equal(kept.results[common], runs.results[common])
+    assert kept.results["setting"].notna().all()
+
+
+def test_metrics_that_a_study_adds(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", [0.6, 0.8, 0.8, 0.8, 0.8, 0.8], lr=0.1, seed=0)
+    write_run(tmp_path, "mine", [0.5, 0.9, 0.7, 0.9, 0.6, 0.5], lr=0.2, seed=0)
+    write_run(tmp_path, "mine", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], lr=0.3, seed=0)
+    runs = read_runs(tmp_path / "mine")
+    study = discover("mine", runs.results)
+    added = judged(runs, replace(study, benchmark="lr=0.1")).results.set_index("lr")
+    assert added["decline"].tolist() == pytest.approx([0, 0.4, 0])
+    assert added["early_falls"].tolist() == pytest.approx([0, 0.2 + 0.3 + 0.1, 0])
+    # The benchmark ends at 0.8, the mean of its last five epochs; smoothed it is there at its third epoch.
+    # The second setting, smoothed: 0.7, 0.7, 0.833 ...
+    assert added["benchmark_epoch"].tolist()[:2] == [3, 3]
+    assert pd.isna(added["benchmark_epoch"].iloc[2])
+    values = Values(added.reset_index(), [s.name for s in study.settings], "it")
+    assert values.series("lr=0.3", "benchmark_epoch") == {0: inf}
+
+
+def test_curves_are_over_finished_runs_as_far_as_they_went(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", [0.5, 0.6, 0.7], seed=0)
+    write_run(tmp_path, "mine", [0.3, 0.8, 0.7], seed=1, val_loss=[1.0, inf, 1.0])
+    write_run(tmp_path, "mine", [0.0, 0.0, 0.0], seed=2, status="failed")
+    runs = read_runs(tmp_path / "mine")
+    runs = judged(runs, discover("mine", runs.finished))
+    table = runs.curve("all runs", "val_accuracy")
+    assert table["epoch"].tolist() == [1, 2, 3]
+    assert table["mean"].tolist() == pytest.approx([0.4, 0.7, 0.7])
+    assert table["low"].tolist() == [0.3, 0.6, 0.7]
+    assert table["high"].tolist() == [0.5, 0.8, 0.7]
+    loss = runs.curve("all runs", "val_loss")
+    assert loss["high"].iloc[1] == pytest.approx(2.3 * 0.4), "what is not finite is left out"
+    assert runs.curve("nobody", "val_loss").empty

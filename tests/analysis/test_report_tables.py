@@ -1,0 +1,140 @@
+"""Tables: their numbers against an independent computation, and what people read."""
+
+from dataclasses import replace
+from math import inf, nan
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from synthetic_study import write_run
+
+from src.analysis import report_tables
+from src.analysis.aggregate import Runs, Values, judged, read_runs
+from src.analysis.report_tables import interval, number, p_value
+from src.analysis.study import Setting, Study
+
+FINALS = {"sgd": 0.80, "low": 0.85, "high": 0.90}
+RATES = {"sgd": 0.001, "low": 0.01, "high": 0.1}
+
+
+@pytest.fixture
+def runs_and_study(tmp_path: Path) -> tuple[Runs, Study]:
+    for setting, final in FINALS.items():
+        for seed in range(8):
+            end = final + 0.004 * ((seed * 3 + len(setting)) % 8 - 3.5) / 8
+            write_run(tmp_path, "mine", [0.5, 0.7, 0.75, end, end, end, end, end], seed=seed, lr=RATES[setting])
+    settings = [
+        Setting(name, name.upper(), {"lr": RATES[name]}, "Benchmark" if name == "sgd" else "Rates", published)
+        for name, published in zip(FINALS, ({"val_accuracy": 0.81}, {"val_accuracy": 0.95}, {}), strict=True)
+    ]
+    study = Study("mine", "Mine", settings=settings, benchmark="sgd", tolerance=0.01)
+    return judged(read_runs(tmp_path / "mine", study.tolerance), study), study
+
+
+def _values(runs: Runs, study: Study) -> Values:
+    return Values(runs.results, [setting.name for setting in study.settings], "it")
+
+
+def test_the_comparison_equals_an_independent_computation(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    table = report_tables.comparison(study, _values(runs, study), runs)
+    frame = table.frame.set_index("setting")
+    for name, rate in RATES.items():
+        accuracies = runs.results.loc[runs.results["lr"] == rate, "val_accuracy"].to_numpy()
+        low, high = stats.t.interval(0.95, 7, accuracies.mean(), stats.sem(accuracies))
+        row = frame.loc[name]
+        assert row["val_accuracy"] == pytest.approx(accuracies.mean())
+        assert (row["val_accuracy_low"], row["val_accuracy_high"]) == pytest.approx((low, high))
+        assert row["runs"] == 8
+    assert frame.loc["low", "difference_val_accuracy"] == pytest.approx(frame.loc["low", "val_accuracy"] - 0.95)
+    # Half of the benchmark's own runs end above its mean; all others are far above.
+    assert frame["benchmark_reached"].tolist() == [4, 8, 8]
+
+
+def test_the_best_is_bold_and_the_notes_say_what_a_reader_needs(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    table = report_tables.comparison(study, _values(runs, study), runs)
+    column = table.header.index("Final validation accuracy (%)")
+    assert [row[column].startswith("**") for row in table.rows] == [False, False, True]
+    assert [row[column + 1] for row in table.rows] == ["81.00", "**95.00**", "–"]
+    notes = " ".join(table.notes)
+    assert "within 1 points" in notes
+    assert "Momentum of sgd: 0." in notes
+    lines = table.markdown().splitlines()
+    assert lines[2].startswith("| Strategy | Setting | Final validation accuracy (%) | Document (%) |")
+    assert lines[4].startswith("| Benchmark | SGD | 80.0")
+
+
+def test_columns_that_say_nothing_are_left_out(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    bare = replace(study, settings=[replace(s, group="", published={}) for s in study.settings], benchmark=None)
+    header = report_tables.comparison(bare, _values(runs, bare), runs).header
+    assert not [
+        heading for heading in header if heading.startswith(("Strategy", "Document", "Difference", "Epochs to the"))
+    ]
+
+
+def test_both_stages_of_selection(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    values = _values(runs, study)
+    picks = report_tables.pick(study, values)
+    assert picks[0].setting == "high"
+    first = report_tables.selection(study, picks)
+    assert first.rows[0][:3] == ["Rates", "final validation accuracy", "HIGH"]
+    assert first.frame["told_apart"].iloc[0]
+    assert first.frame["document"].iloc[0] == "low"
+    second = report_tables.against_benchmarks(study, values, picks)
+    assert second is not None
+    assert (second.frame["benchmark"].iloc[0], second.frame["outcome"].iloc[0]) == ("sgd", "better")
+    leads = [
+        values.series("high", "val_accuracy")[seed] - values.series("sgd", "val_accuracy")[seed] for seed in range(8)
+    ]
+    assert second.frame["lead"].iloc[0] == pytest.approx(np.mean(leads))
+
+
+def test_no_benchmark_no_second_stage(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    bare = replace(study, benchmark=None)
+    values = _values(runs, bare)
+    assert report_tables.against_benchmarks(bare, values, report_tables.pick(bare, values)) is None
+
+
+def test_a_study_that_has_only_begun_still_has_a_table(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    begun = Runs(runs.results[runs.results["setting"] == "low"], runs.histories)
+    table = report_tables.comparison(study, _values(begun, study), begun)
+    assert table.frame.set_index("setting").loc["high", "runs"] == 0
+    assert [pick.setting for pick in report_tables.pick(study, _values(begun, study))] == ["low", "low"]
+
+
+@pytest.mark.parametrize(
+    ("value", "metric", "text"),
+    [
+        (0.98765, "val_accuracy", "98.77"),
+        (21.0, "convergence_epoch", "21"),
+        (21.34, "convergence_epoch", "21.3"),
+        (inf, "convergence_epoch", "never"),
+        (nan, "val_accuracy", "–"),
+        (0.0123456, "val_loss", "0.01235"),
+    ],
+)
+def test_numbers_for_people(value: float, metric: str, text: str) -> None:
+    assert number(value, metric) == text
+
+
+def test_intervals_and_p_for_people() -> None:
+    assert interval(-0.01, 0.02, "val_accuracy", signed=True) == "[-1.00, +2.00]"
+    assert interval(-inf, 3, "convergence_epoch") == "[…, 3]"
+    assert interval(-inf, inf, "val_accuracy") == ""
+    assert [p_value(p) for p in (0.00001, 0.0123, 1.0)] == ["< 0.001", "0.012", "1"]
+
+
+def test_files(runs_and_study: tuple[Runs, Study], tmp_path: Path) -> None:
+    runs, study = runs_and_study
+    table = report_tables.comparison(study, _values(runs, study), runs)
+    table.write(tmp_path)
+    read = pd.read_csv(tmp_path / "comparison.csv", float_precision="round_trip")
+    assert read["val_accuracy"].tolist() == table.frame["val_accuracy"].tolist()
+    assert (tmp_path / "comparison.md").read_text() == table.markdown()

@@ -1,0 +1,149 @@
+"""Reports end to end, from run folders, from what a report kept and from one table; and what cannot be reported."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from synthetic_study import write_decay_study, write_run
+
+from src.analysis.claims import read_claims
+from src.config import CONFIG_DIR
+from src.errors import UserError
+from src.report import main, report
+
+FINALS = {"seq4_cutoff": 0.97, "seq1_epoch": 0.80, "seq3_epoch": 0.95}
+SEEDS = range(4)
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small study of 14 settings with its report."""
+    folder = tmp_path_factory.mktemp("outputs")
+    write_decay_study(folder, "decay_mnist", FINALS, SEEDS)
+    report("decay_mnist", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(outputs: Path) -> Path:
+    return outputs / "reports" / "decay_mnist"
+
+
+def test_every_file_is_there(made: Path) -> None:
+    files = {str(file.relative_to(made)) for file in made.rglob("*") if file.is_file()}
+    figures = {f"figures/figure_{n}.{e}" for n in ("1", "2", "3", "4", "5a", "5b", "8") for e in ("png", "svg")}
+    tables = {f"{name}.{ending}" for name in ("comparison", "selection", "benchmarks") for ending in ("csv", "md")}
+    assert files == figures | tables | {
+        "index.html",
+        "report.md",
+        "results.csv",
+        "histories.csv.gz",
+        "verdicts.csv",
+    }
+
+
+def test_verdicts_are_those_that_the_runs_were_made_for(made: Path) -> None:
+    verdicts = pd.read_csv(made / "verdicts.csv")
+    assert list(verdicts.columns[:7]) == ["claim", "verdict", "effect", "low", "high", "seeds", "p"]
+    assert verdicts["claim"].tolist() == [c.name for c in read_claims(CONFIG_DIR / "claims" / "decay_mnist.yaml")]
+    verdict = verdicts.set_index("claim")["verdict"]
+    assert verdict["most_accurate_of_all"] == "reproduced"
+    assert verdict["beats_benchmarks"] == "reproduced"
+    assert verdict["epoch_most_accurate"] == "not reproduced"  # seq3 was given 0.95, seq4 0.90
+    assert verdict["accuracies_close"] == "not reproduced"
+    assert verdict["oscillate_most_accurate"] == "undecided"
+    assert (verdicts["seeds"] == len(SEEDS)).all()
+    assert verdicts.set_index("claim")["effect"]["most_accurate_of_all"] == pytest.approx(
+        0.02 * (1 - 0.8**10), abs=0.005
+    )
+
+
+def test_the_page_says_what_the_files_say_and_needs_nothing_else(made: Path) -> None:
+    page = (made / "index.html").read_text()
+    for claim in read_claims(CONFIG_DIR / "claims" / "decay_mnist.yaml"):
+        assert claim.says in page
+    words = pd.read_csv(made / "verdicts.csv")["verdict"].value_counts()
+    badges = re.findall(r'<p><span class="badge">(.*?)</span>', page)
+    assert pd.Series(badges).value_counts().to_dict() == words.to_dict()
+    table = pd.read_csv(made / "comparison.csv").set_index("setting")
+    assert f"<strong>{100 * table['val_accuracy'].max():.2f}</strong>" in page
+    assert "The document&#39;s own table contradicts it." in page or "The document's own table contradicts it." in page
+    assert "Figure 5b." in page
+    assert 'name="viewport"' in page
+    assert not re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="(?!data:)', page)
+    assert len(page) < 2_000_000
+
+
+def test_the_markdown_has_tables_figures_and_verdicts(made: Path) -> None:
+    text = (made / "report.md").read_text()
+    assert "| By Cutoff | seq4 (cyclic) | **" in text
+    assert "](figures/figure_2.png)" in text
+    assert "- **reproduced** (4.2 (5)) Of all 14 settings, cyclic by cutoff ends most accurate." in text
+
+
+def test_one_table_is_enough_for_tables_and_verdicts(outputs: Path, made: Path, tmp_path: Path) -> None:
+    file = tmp_path / "runs.csv"
+    everything = pd.read_csv(made / "results.csv")
+    everything.drop(columns=["setting", "decline", "early_falls", "benchmark_epoch"]).to_csv(file, index=False)
+    _, folder = report("decay_mnist", tmp_path, results=file)
+    assert folder == tmp_path / "reports" / "decay_mnist_from_table"
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "verdicts.csv"), pd.read_csv(made / "verdicts.csv"))
+    assert not (folder / "histories.csv.gz").exists()
+
+
+def test_a_study_that_reads_two_others(outputs: Path) -> None:
+    write_decay_study(outputs, "decay_cifar10", {"sgd": 0.6, "adam": 0.6, "seq3_epoch": 0.8}, SEEDS)
+    _, folder = report("decay", outputs)
+    verdict = pd.read_csv(folder / "verdicts.csv").set_index("claim")["verdict"]
+    assert verdict["mnist_easier"] == "reproduced"
+    assert verdict["more_to_gain"] == "reproduced"
+    assert verdict["exponential_accurate"] == "reproduced"
+    assert '<a href="../decay_mnist/index.html">' in (folder / "index.html").read_text()
+    with pytest.raises(UserError, match="cannot be judged from one table"):
+        report("decay", outputs, results=folder / "verdicts.csv")
+
+
+def test_any_folder_of_runs_is_a_study_and_made_again_from_what_its_report_kept(tmp_path: Path) -> None:
+    for lr in (0.1, 0.2):
+        for seed in range(3):
+            write_run(tmp_path, "demo", [0.3, 0.5, 0.6 + lr + 0.001 * seed * lr], lr=lr, seed=seed)
+    made, folder = report("demo", tmp_path)
+    assert [table.name for table in made.tables] == ["comparison", "selection"]
+    assert any("extend the grid" in sentence for sentence in made.advice)
+    assert (folder / "figures" / "curves.svg").exists()
+    assert "all_val_accuracy" in (folder / "index.html").read_text()
+
+    first = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file() and file.suffix != ".html"}
+    shutil.rmtree(tmp_path / "demo")
+    (folder / "comparison.csv").unlink()
+    report("demo", tmp_path)
+    for file, content in first.items():
+        assert file.read_bytes() == content, file.name
+
+
+def test_a_table_without_a_column_that_a_claim_needs(made: Path, tmp_path: Path) -> None:
+    pd.read_csv(made / "results.csv").drop(columns="lr_updates").to_csv(tmp_path / "runs.csv", index=False)
+    with pytest.raises(UserError, match=r"Claim few_updates: .* has no column lr_updates"):
+        report("decay_mnist", tmp_path, results=tmp_path / "runs.csv")
+
+
+def test_a_study_that_nobody_ran(outputs: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"study=nobody has no runs in .*train it with .python -m src.train -m"):
+        report("nobody", tmp_path)
+    with pytest.raises(UserError, match="make reproduce-decay_cifar10"):
+        report("decay_cifar10", tmp_path)
+    with pytest.raises(UserError, match=r"there are .*decay_mnist"):
+        report("nobody", outputs)
+
+
+def test_a_mistake_on_the_command_line_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["report", "study=nobody", f"output_dir={tmp_path}"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("error: study=nobody has no runs")
