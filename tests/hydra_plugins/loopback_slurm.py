@@ -8,6 +8,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -155,6 +156,7 @@ def _wait(condition, failure: str, folder: Path, seconds: float = 60) -> None:  
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         with loopback_slurm() as environment:
             sys.exit(subprocess.run(sys.argv[1:], env=environment, check=False).returncode)

@@ -1,4 +1,5 @@
 import contextlib
+import io
 import json
 import os
 import re
@@ -14,7 +15,18 @@ import pytest
 from loopback_slurm import Unavailable, loopback_slurm
 from rich.console import Console
 
-from hydra_plugins.lr_lab._slurm_jobs import Job, JobBook, QueueSilent, State, Training, cancel_line, parse_queue, queue
+from hydra_plugins.lr_lab import _slurm_jobs
+from hydra_plugins.lr_lab._slurm_jobs import (
+    Job,
+    JobBook,
+    QueueSilent,
+    Refused,
+    State,
+    Training,
+    cancel_line,
+    parse_queue,
+    queue,
+)
 from hydra_plugins.lr_lab.slurm import SlurmLauncher
 from src.config import compose
 from src.errors import UserError
@@ -102,6 +114,102 @@ def test_job_leaves_its_outcome_in_the_run_folder(run_config: Callable[..., dict
         unfit()
     result = RunFolder(run_path(unfit.config)).result()
     assert (result["status"], "classes" in result["error"]) == ("failed", True)
+
+
+class SmallCluster:
+    """Stands for Slurm: holds `limit` jobs at most, and at each look does the next one in this process, or loses it."""
+
+    def __init__(self, limit: int, lost: tuple[str, ...] = ()) -> None:
+        self.limit = limit
+        self.lost = lost
+        self.jobs: dict[str, Callable[[], Any]] = {}
+        self.submitted = 0
+
+    def submit(self, executor: Any, work: list[Callable[[], Any]]) -> list[str]:
+        if len(self.jobs) + len(work) > self.limit:
+            raise Refused("no more for now")
+        numbers = [str(self.submitted + count) for count in range(1, len(work) + 1)]
+        self.submitted += len(work)
+        self.jobs |= dict(zip(numbers, work, strict=True))
+        return numbers
+
+    def queue(self) -> dict[str, State]:
+        states = dict.fromkeys(self.jobs, State("PENDING", "Priority"))
+        for number in list(self.jobs)[:1]:
+            work = self.jobs.pop(number)
+            if number not in self.lost:
+                with contextlib.suppress(RuntimeError):
+                    work()
+        return states
+
+
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Console:
+    """Where the launcher speaks to, on a machine that seems to have Slurm."""
+    pytest.importorskip("submitit")
+    for tool in ("sbatch", "squeue", "srun"):
+        (tmp_path / tool).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return Console(file=io.StringIO(), width=200)
+
+
+def said(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_what_the_cluster_refuses_waits_its_turn(
+    run_config: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, console: Console
+) -> None:
+    cluster = SmallCluster(limit=2)
+    monkeypatch.setattr(_slurm_jobs, "submit", cluster.submit)
+    monkeypatch.setattr(_slurm_jobs, "queue", cluster.queue)
+    runs = [Run(run_config("epochs=1", f"seed={seed}"), {"seed": str(seed)}) for seed in range(3)]
+    SlurmLauncher(array_size=1, poll=0.01).train(runs, console)
+    assert [run.result()["status"] for run in runs] == ["completed"] * 3
+    assert cluster.submitted == 3
+    assert said(console).count("no more for now") == 1
+
+    runs[0].folder.result_file.unlink()
+    cluster.limit = 0
+    with pytest.raises(Refused):
+        SlurmLauncher(poll=0.01).train(runs, console)
+
+
+def test_failure_of_before_is_not_taken_for_that_of_a_lost_job(
+    run_config: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, console: Console
+) -> None:
+    cluster = SmallCluster(limit=9, lost=("1",))
+    monkeypatch.setattr(_slurm_jobs, "submit", cluster.submit)
+    monkeypatch.setattr(_slurm_jobs, "queue", cluster.queue)
+    # One whose job is lost, one whose job fails by itself, one that is trained.
+    missing = f"data.root={REPOSITORY / 'nowhere'}"
+    configs = [run_config("seed=1"), run_config("data=mnist", missing), run_config("seed=2", "epochs=1")]
+    runs = [Run(config, {"number": str(number)}) for number, config in enumerate(configs)]
+    for config in configs[:2]:
+        Run(config, {}).fail("reason of before")
+    SlurmLauncher(poll=0.01).train(runs, console)
+    lost, failed, completed = (run.result() for run in runs)
+    assert (lost["status"], "job 1 left the queue" in lost["error"]) == ("failed", True)
+    assert (failed["status"], "nowhere" in failed["error"]) == ("failed", True)
+    assert completed["status"] == "completed"
+
+
+def test_run_with_a_job_is_not_submitted_again(
+    run_config: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, console: Console
+) -> None:
+    cluster = SmallCluster(limit=9)
+    monkeypatch.setattr(_slurm_jobs, "submit", cluster.submit)
+    monkeypatch.setattr(_slurm_jobs, "queue", cluster.queue)
+    runs = [Run(run_config("epochs=1", f"seed={seed}"), {"seed": str(seed)}) for seed in range(2)]
+    book = JobBook(runs[0].folder.path.parent)
+    with book.locked():
+        numbers = cluster.submit(None, [Training(runs[0].config, threads=1)])
+        book.write({runs[0].folder.path.name: Job(numbers[0], None)})
+    SlurmLauncher(poll=0.01).train(runs, console)
+    assert cluster.submitted == 2
+    assert [run.result()["status"] for run in runs] == ["completed"] * 2
+    assert "in the queue from before: 1; to cancel: scancel 1\n" in said(console)
 
 
 @pytest.fixture(scope="module")
