@@ -14,7 +14,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -177,27 +177,32 @@ def _sizes(members: Sequence[Member], data: InMemoryDataModule, options: Options
     """How many members to train in turn, as equal as can be, so that each stack fits into the device's memory."""
     most = options.max_members or len(members)
     if data.device.type == "cuda" and options.max_members is None and len(members) > _TRIAL[1]:
-        most = _largest_that_fits(members, data, options)
+        convolution = options.convolution or "grouped"
+        most = largest_that_fits(lambda size: _populate(members[:size], data, convolution, options), data.device)
         log.info("up to %d members fit into the memory of %s", most, device_name(data.device))
     stacks = math.ceil(len(members) / most)
     return [len(members) * (i + 1) // stacks - len(members) * i // stacks for i in range(stacks)]
 
 
-def _largest_that_fits(members: Sequence[Member], data: InMemoryDataModule, options: Options) -> int:
-    """Extrapolated from what two small stacks take for a step as usual and one as a CUDA graph."""
+def largest_that_fits(build: Callable[[int], Population], device: torch.device) -> int:
+    """How many members fit into a GPU's memory, extrapolated from two small stacks.
+
+    Args:
+        build: a stack of that many members; of `device`.
+    """
     taken = []
     for size in _TRIAL:
         _free_memory()
-        torch.cuda.reset_peak_memory_stats(data.device)
-        population = _populate(members[:size], data, options.convolution or "grouped", options)
-        _steps(population, 2)
+        torch.cuda.reset_peak_memory_stats(device)
+        population = build(size)
+        _steps(population, 2)  # as usual, and captured as a CUDA graph, which keeps memory of its own
         population.evaluate()
-        taken.append(torch.cuda.max_memory_reserved(data.device))
+        taken.append(torch.cuda.max_memory_reserved(device))
         del population
     _free_memory()
     each = max(1, (taken[1] - taken[0]) // (_TRIAL[1] - _TRIAL[0]))
     rest = taken[0] - _TRIAL[0] * each
-    free, _ = torch.cuda.mem_get_info(data.device)
+    free, _ = torch.cuda.mem_get_info(device)
     return max(_TRIAL[1], int((_USABLE * free - rest) / each))
 
 

@@ -266,7 +266,7 @@ def test_with_dropout_members_are_single_runs_in_distribution(run_config: Config
     """Ten seeds: the same initial weights and batches, other masks; compared in pairs."""
 
     def configs(study: str, *overrides: str) -> list[Config]:
-        short = (f"study={study}", "epochs=4", "batch_size=32", "lr=0.1", "model.width=0.2", "sequence=constant")
+        short = (f"study={study}", "epochs=5", "batch_size=16", "lr=0.1", "model.width=0.2", "sequence=constant")
         return [run_config(*short, *overrides, f"seed={seed}") for seed in range(10)]
 
     def outcome(runs: Sequence[Config]) -> dict[str, np.ndarray]:
