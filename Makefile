@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint format reproduce-decay_mnist reproduce-decay_cifar10 report tensorboard clean
+.PHONY: help setup demo test test-all lint format reproduce-decay_mnist reproduce-decay_cifar10 reproduce-descent_line report tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z_0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -51,6 +51,11 @@ reproduce-decay_mnist: setup ## train the 14 settings of document 004 on MNIST a
 
 reproduce-decay_cifar10: setup ## the same on CIFAR-10; hours on 2 cores, goes on where it stopped
 	$(call reproduce_decay,decay_cifar10)
+
+reproduce-descent_line: setup ## gradient descent on a line (document 003) and report; no download, a minute
+	$(BIN)/python -m src.train -m experiment=descent_line seed=0,1,2,3,4,5 lr=0.1,0.7,0.75,0.97,1.01
+	$(BIN)/python -m src.train -m experiment=descent_line seed=0,1,2,3,4,5 lr=0.7 data.noise=gaussian
+	$(BIN)/python -m src.report study=descent_line
 
 STUDY ?= decay_mnist
 

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 import pandas as pd
-from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
 
-from src.analysis import aggregate, figures, interactive, page, report_tables
+from src.analysis import aggregate, descent_figures, figures, interactive, page, report_tables
 from src.analysis.advice import advise, headline
 from src.analysis.aggregate import METRICS, Runs, Values
 from src.analysis.claims import Claim, judge, read_claims
@@ -22,6 +21,9 @@ from src.analysis.study import Setting, Study, discover, read_study
 from src.config import CONFIG_DIR
 from src.errors import UserError
 from src.run_folder import run_folders, write_text
+
+if TYPE_CHECKING:
+    from src.data.in_memory import InMemoryDataModule
 
 # More lines than this cannot be told apart; the best are shown.
 MOST_CURVES = 40
@@ -126,7 +128,10 @@ def _illustrate(
     entries = _figures(study, values)
     metric = main_metric(values)
     together = [metric, "train_loss" if metric == "val_loss" else "val_loss", "lr"]
-    columns = dict.fromkeys([*together, *(entry.get("column", "val_accuracy") for entry in entries)])
+    columns = dict.fromkeys(together)
+    for entry in entries:
+        columns |= dict.fromkeys(entry.get("columns", ()) if entry["kind"] == "panels" else ())
+        columns |= dict.fromkeys([entry.get("column", "val_accuracy")] if entry["kind"] == "curves" else ())
     sources = {n: interactive.source(runs, n, list(columns)) for n in values.settings if len(runs.curve(n, "lr"))}
 
     def lines(names: Sequence[str]) -> list[interactive.Line]:
@@ -148,17 +153,29 @@ def _illustrate(
                 drawn = interactive.curves(entry["name"], lines(names), axis)
                 shown.append(interactive.Panel(entry["caption"], list(drawn), lines(names)))
                 plots |= drawn
-        elif entry["kind"] == "examples":
-            # They are the same in every report of the study.
-            pictures = None if path.with_suffix(".png").exists() else _examples(output_dir / study.name)
-            if pictures:
-                figures.save(pictures, path)
-            if path.with_suffix(".png").exists():
-                shown.append(page.Picture(entry["caption"], path.with_suffix(".png")))
+        elif entry["kind"] == "panels":
+            names = [n for n in values.match(entry["settings"]) if n in sources]
+            if names:
+                figures.save(figures.panels(study, runs, names, entry["columns"]), path)
+                drawn = {
+                    f"{entry['name']}_{column}": interactive.plot(f"{entry['name']}_{column}", lines(names), column)
+                    for column in entry["columns"]
+                }
+                shown.append(interactive.Panel(entry["caption"], list(drawn), lines(names)))
+                plots |= drawn
+        elif entry["kind"] == "contraction":
+            names = values.match(entry["settings"])
+            rows = runs.finished[runs.finished["setting"].isin(names)]
+            figures.save(descent_figures.contraction(rows), path)
+            shown.append(page.Picture(entry["caption"], path.with_suffix(".svg")))
+        elif entry["kind"] in ("examples", "fit", "path", "animation"):
+            _draw_from_data(entry, study, runs, output_dir / study.name, path)
+            if file := page.figure_file(path):  # one that an earlier report drew, where the data are not at hand
+                shown.append(page.Picture(entry["caption"], file))
         else:
             raise UserError(
                 f"Figure {entry['name']} of study {study.name}: kind={entry['kind']} is not known; "
-                "known are sequences, curves, examples."
+                "known are sequences, curves, panels, examples, fit, path, animation, contraction."
             )
     names = [name for name in _best(values, MOST_CURVES) if name in sources]
     if names:
@@ -192,21 +209,41 @@ def _best(values: Values, most: int) -> list[str]:
     return [name for name in values.settings if name in ranked]
 
 
-def _examples(runs: Path) -> Figure | None:
-    """Pictures of the validation set of a study's first run; None where the runs or the data are not at hand."""
-    folders = run_folders(runs)
-    if not folders:
+def _draw_from_data(entry: Mapping[str, Any], study: Study, runs: Runs, folder: Path, path: Path) -> None:
+    """Draws a figure that takes the data of a run of the folder, if they are at hand."""
+    if entry["kind"] == "examples":
+        data = None if page.figure_file(path) else _data(folder)  # they are the same in every report of the study
+        if data:
+            pictures = data.val.inputs.movedim(1, -1).numpy()
+            figures.save(figures.examples(pictures, data.val.targets.numpy()), path)
+        return
+    ways = descent_figures.followed(study, runs, entry["settings"], entry["seed"])
+    data = _data(folder, next(iter(ways))) if ways else None
+    if data is None:
+        return
+    surface = descent_figures.Surface(data.train.inputs.numpy(), data.train.targets.numpy())
+    if entry["kind"] == "animation":
+        descent_figures.save_animation(surface, list(ways.values()), entry["steps"], path.with_suffix(".gif"))
+    else:
+        draw = descent_figures.fit if entry["kind"] == "fit" else descent_figures.path
+        figures.save(draw(surface, list(ways.values())), path)
+
+
+def _data(folder: Path, run: str | None = None) -> InMemoryDataModule | None:
+    """The data of a run, or of the first, in a study's folder; None where the run or its data are not at hand."""
+    found = [one for one in run_folders(folder) if run in (None, one.path.name)]
+    if not found:
         return None
     # Here and not above, because nothing else in a report needs torch.
     from src.assembly import build_data
 
-    data = build_data(folders[0].config())
+    data = build_data(found[0].config())
     try:
         data.setup()
     except UserError as error:
-        print(f"No example pictures: {error}", file=sys.stderr)
+        print(f"A figure is left out: {error}", file=sys.stderr)
         return None
-    return figures.examples(data.val.inputs.movedim(1, -1).numpy(), data.val.targets.numpy())
+    return data
 
 
 def _write(made: page.Report, folder: Path) -> None:

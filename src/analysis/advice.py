@@ -9,7 +9,7 @@ import pandas as pd
 
 from src.analysis import statistics
 from src.analysis.aggregate import METRICS, Runs, Values
-from src.analysis.report_tables import interval, main_metric, number
+from src.analysis.report_tables import interval, number, table_metrics
 from src.analysis.study import Study
 from src.analysis.summary import SETTING_KEYS
 from src.run_folder import FINISHED
@@ -27,7 +27,7 @@ def advise(study: Study, values: Values, runs: Runs) -> list[str]:
         values: of the study's settings.
         runs: those of the study's settings, with their `setting`.
     """
-    metric = main_metric(values)
+    metric = table_metrics(study, values)[0]
     candidates = {name: series for name in values.settings if (series := values.series(name, metric))}
     sentences = [*_unfinished(runs), *_diverged(study, runs)]
     if not candidates:
@@ -171,7 +171,7 @@ def full_label(study: Study, name: str) -> str:
 
 def headline(study: Study, values: Values) -> list[str]:
     """What came out: which setting ended best, which converged first and where that one ended."""
-    main = main_metric(values)
+    main = table_metrics(study, values)[0]
     kind = METRICS[main]
     unit = "%" if kind.fraction else ""
 
@@ -188,7 +188,7 @@ def headline(study: Study, values: Values) -> list[str]:
         f"Best {kind.label}: {full_label(study, best)}, {number(found.centre, main)}{unit} {spread}".rstrip() + "."
     ]
     timed = [n for n in measured if "convergence_epoch" in values.metrics and values.series(n, "convergence_epoch")]
-    if timed:
+    if timed and main in ("val_accuracy", "val_loss"):
         first = min(timed, key=lambda name: reached(name, "convergence_epoch").centre)
         epochs = number(reached(first, "convergence_epoch").centre, "convergence_epoch")
         accuracy = number(reached(first, main).centre, main)

@@ -16,11 +16,12 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from src.analysis import descent
 from src.analysis.convergence import convergence_epoch, convergence_step, epochs_to_reach, final_accuracy
 from src.analysis.study import Study, assign
 from src.analysis.summary import SETTING_KEYS
 from src.errors import UserError
-from src.run_folder import FINISHED, RunFolder, collect_results, run_folders, write_text, written_aside
+from src.run_folder import FINISHED, HISTORY_COLUMNS, RunFolder, collect_results, run_folders, write_text, written_aside
 
 DEFAULT_TOLERANCE = 0.01
 EARLY_EPOCHS = 10
@@ -28,32 +29,39 @@ EARLY_EPOCHS = 10
 
 @dataclass(frozen=True)
 class Metric:
-    """What is compared: its name for a person, whether less is better, and whether it is a fraction."""
+    """What is compared: its name for a person, whether less is better, whether it is a fraction, or else a count."""
 
     label: str
     lowest: bool = False
     fraction: bool = False
+    count: bool = False
 
 
 METRICS = {
     "val_accuracy": Metric("final validation accuracy", fraction=True),
     "best_val_accuracy": Metric("best validation accuracy", fraction=True),
-    "convergence_epoch": Metric("epochs to convergence", lowest=True),
-    "benchmark_epoch": Metric("epochs to the benchmark's final accuracy", lowest=True),
+    "convergence_epoch": Metric("epochs to convergence", lowest=True, count=True),
+    "benchmark_epoch": Metric("epochs to the benchmark's final accuracy", lowest=True, count=True),
     "val_loss": Metric("final validation loss", lowest=True),
     "train_loss": Metric("final training loss", lowest=True),
-    "lr_updates": Metric("updates of the learning rate", lowest=True),
+    "lr_updates": Metric("updates of the learning rate", lowest=True, count=True),
     "decline": Metric("best minus final validation accuracy", lowest=True, fraction=True),
     "early_falls": Metric(
         f"sum of the falls of validation accuracy in the first {EARLY_EPOCHS} epochs", lowest=True, fraction=True
     ),
+    "arrival_step": Metric("steps until 1% of the distance is left", lowest=True, count=True),
+    "contraction": Metric("error after a step over that before", lowest=True),
+    "predicted_contraction": Metric("the same by theory", lowest=True),
+    "rate_limit": Metric("limit of the rate by theory"),
+    "best_rate": Metric("best rate by theory"),
+    "largest_rise": Metric("largest rise of the loss in a step, over the first loss", lowest=True),
 }
 
 # What histories alone can tell. A table that was made without them does not have these columns.
 _FROM_HISTORIES = ("benchmark_epoch", "early_falls")
 
 # What a run without a number in these columns means: it never got there, or its loss was not finite.
-_MISSING_IS_INFINITE = ("convergence_epoch", "benchmark_epoch", "val_loss", "train_loss")
+_MISSING_IS_INFINITE = ("convergence_epoch", "benchmark_epoch", "arrival_step", "val_loss", "train_loss")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +121,8 @@ def read_runs(study: Path, tolerance: float | None = None) -> Runs:
     results = pd.concat([results, _varying_configuration(results, folders)], axis=1)
     epochs = {run: folders[run].history() for run in results["run"]}
     histories = pd.DataFrame([{"run": run, **row} for run, history in epochs.items() for row in history])
+    # A column that no run has a number in, such as the accuracy of a regression, would hold objects.
+    histories = histories.astype({column: float for column in histories if column not in ("run", "epoch")})
     runs = Runs(results, histories if len(histories) else None)
     return _with_convergence(runs, folders, tolerance)
 
@@ -160,7 +170,7 @@ def _with_convergence(runs: Runs, folders: Mapping[str, RunFolder], tolerance: f
     tolerances = []
     for row in runs.results.to_dict("records"):
         config = configs.setdefault((row["data"], row["model"]), _config(folders[row["run"]]))
-        within = tolerance or config.get("analysis", {}).get("tolerance") or DEFAULT_TOLERANCE
+        within = tolerance or config.get("analysis", {}).get("convergence_tolerance") or DEFAULT_TOLERANCE
         tolerances.append(within)
         history = histories.get(row["run"])
         diverged = row["status"] == "diverged"
@@ -224,11 +234,19 @@ def judged(runs: Runs, study: Study) -> Runs:
     results = results.assign(setting=assign(runs.results, study.settings)).dropna(subset="setting")
     if {"best_val_accuracy", "val_accuracy"} <= set(results):
         results["decline"] = results["best_val_accuracy"] - results["val_accuracy"]
-    histories = runs.histories
-    if histories is None or not histories["val_accuracy"].notna().any():
+    if runs.histories is None:
         return replace(runs, results=results)
-    histories = histories[histories["run"].isin(results["run"])]
-    accuracies = {str(run): group.tolist() for run, group in histories.groupby("run")["val_accuracy"]}
+    histories = runs.histories[runs.histories["run"].isin(results["run"])]
+    by_run = histories.groupby("run")
+    for column in (column for column in histories if column not in ("run", *HISTORY_COLUMNS)):  # the probes'
+        results[column] = results["run"].map(by_run[column].last())
+    if "distance" in histories:
+        followed = {run: _descent(history) for run, history in by_run}
+        found = pd.DataFrame([followed.get(run, {}) for run in results["run"]], index=results.index, dtype=float)
+        results[found.columns] = found
+    if not histories["val_accuracy"].notna().any():
+        return replace(runs, results=results, histories=histories)
+    accuracies = {str(run): group.tolist() for run, group in by_run["val_accuracy"]}
     results["early_falls"] = [_falls(accuracies.get(run, [])[:EARLY_EPOCHS]) for run in results["run"]]
     target = benchmark_accuracy(results, accuracies, study.benchmark)
     if target is not None:
@@ -238,6 +256,20 @@ def judged(runs: Runs, study: Study) -> Runs:
             dtype=float,
         )
     return replace(runs, results=results, histories=histories)
+
+
+def _descent(history: pd.DataFrame) -> dict[str, float | None]:
+    """The metrics of a run whose weights were followed (probes=descent)."""
+    lr, distances = float(history["lr"].iloc[0]), history["distance"].tolist()
+    curvatures = history.filter(like="curvature/").iloc[0].tolist()
+    return {
+        "arrival_step": descent.arrival_step(distances),
+        "contraction": descent.contraction(distances),
+        "predicted_contraction": descent.predicted_contraction(lr, curvatures),
+        "rate_limit": descent.rate_limit(curvatures),
+        "best_rate": descent.best_rate(curvatures),
+        "largest_rise": descent.largest_rise(history["train_loss"].tolist()),
+    }
 
 
 def _falls(accuracy: Sequence[float]) -> float:
@@ -284,7 +316,8 @@ class Values:
         Raises:
             UserError: the results have no such column.
         """
-        if metric not in self.metrics and metric in _FROM_HISTORIES:
+        # What a document says nothing of, such as a probe's column, is no mistake of its table.
+        if metric not in self.metrics and (metric in _FROM_HISTORIES or not self._censored):
             return {}
         if metric not in self.metrics:
             raise UserError(f"{self.place} has no column {metric}; known metrics are {', '.join(METRICS)}.")

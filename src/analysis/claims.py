@@ -92,6 +92,12 @@ def bounded(
     return statistics.above(pairs)
 
 
+def agree(values: Values, metric: str, reference: str, settings: Names, margin: float) -> Evidence:
+    """For every setting one metric differs from another, its reference, by less than `margin`."""
+    names = values.match(settings)
+    return statistics.similar([(values.series(n, metric), values.series(n, reference)) for n in names], margin)
+
+
 def ahead_on_average(
     values: Values, metric: str, of: Mapping[str, Sequence[Names]], margin: float = 0.0, lowest: bool | None = None
 ) -> Evidence:
@@ -150,7 +156,7 @@ def more_gain(
 
 TESTS: dict[str, Callable[..., Evidence]] = {
     test.__name__: test
-    for test in (ahead, order, similar, within_factor, bounded, ahead_on_average, picked, wider, more_gain)
+    for test in (ahead, order, similar, within_factor, bounded, agree, ahead_on_average, picked, wider, more_gain)
 }
 
 

@@ -5,14 +5,19 @@ A figure is an entry of the study's `figures`: `name`, `kind`, `caption`, and wh
 - sequences: `lr`, `length`. The report's four sequences from r_0 = lr over `length` advances.
 - curves: `settings` (names or patterns), or `select` (a metric: the best of each group by it, with the benchmarks);
   `column` of the histories (validation accuracy); `epochs` (only the first so many; else a closer look at the last
-  quarter stands on the right). Figures of the same column in a study share their vertical axis.
+  quarter stands on the right); `scale: log`. Figures of the same column in a study share their vertical axis.
+- panels: `settings`, `columns` of the histories: a panel per column, all epochs.
 - examples: two pictures of each class.
+- fit, path, animation: `settings` whose weights were followed (probes=descent), all at the points of `seed`; `steps` of
+  the animation. contraction: `settings` again. See descent_figures.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +118,7 @@ class Axis:
     limits: tuple[float, float]
     closer_epochs: tuple[float, float]
     closer_limits: tuple[float, float] | None
+    scale: str = "linear"
 
     @classmethod
     def of(cls, figure: Mapping[str, Any], study: Study, runs: Runs, names: Sequence[str]) -> Axis:
@@ -124,15 +130,19 @@ class Axis:
         return cls(
             column,
             epochs=(1, min(last, figure.get("epochs", last))),
-            limits=_extent(every, 0.03),
+            limits=_extent(every, 0.03, figure.get("scale", "linear")),
             closer_epochs=(0.75 * last, last),
             closer_limits=None if "epochs" in figure else _extent(shown[shown["epoch"] >= 0.75 * last], 0.05),
+            scale=figure.get("scale", "linear"),
         )
 
 
-def _extent(curves: pd.DataFrame, part: float) -> tuple[float, float]:
+def _extent(curves: pd.DataFrame, part: float, scale: str = "linear") -> tuple[float, float]:
     """From the lowest to the highest seed, with that part of the distance as a margin."""
     low, high = float(curves["low"].min()), float(curves["high"].max())
+    if scale == "log":
+        margin = (high / low) ** part
+        return low / margin, high * margin
     margin = part * (high - low) or 0.01
     return low - margin, high + margin
 
@@ -153,13 +163,35 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
         axes.grid(alpha=0.3)
         if "accuracy" in axis.column:
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    panels[0].set(xlim=axis.epochs, ylim=axis.limits)
+    panels[0].set(xlim=axis.epochs, ylim=axis.limits, yscale=axis.scale)
     if closer:
         panels[1].set(xlim=axis.closer_epochs, ylim=axis.closer_limits)
     _mark_convergence(panels[0], runs, drawn, look)
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(drawn)) if closer else 2
     )
+    return figure
+
+
+def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str]) -> Figure:
+    """A panel per column of the histories, two side by side: mean over seeds, band from the lowest to the highest."""
+    figure = Figure(figsize=(10, 3.4 * ceil(len(columns) / 2)), layout="constrained")
+    grid = figure.subplots(ceil(len(columns) / 2), 2, squeeze=False).flat
+    look, caption = styles(study), labels(study, names)
+    for axes, column in zip_longest(grid, columns):
+        if column is None:
+            axes.set_axis_off()
+            continue
+        for name in names:
+            table, colour = runs.curve(name, column), look[name].colour
+            axes.plot(table["epoch"], table["mean"], color=colour, linestyle=look[name].dash, label=caption[name])
+            axes.fill_between(table["epoch"], table["low"], table["high"], color=colour, alpha=0.15, linewidth=0)
+        axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column))
+        axes.grid(alpha=0.3)
+        if "accuracy" in column:
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    if len(names) > 1:
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(names)))
     return figure
 
 

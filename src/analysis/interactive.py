@@ -64,7 +64,7 @@ def source(runs: Runs, setting: str, columns: Sequence[str]) -> ColumnDataSource
 
 def curves(name: str, lines: Sequence[Line], axis: Axis) -> dict[str, Any]:
     """The plots of a figure of curves by name; as `figures.curves`."""
-    plots = {name: plot(name, lines, axis.column, axis.epochs, axis.limits)}
+    plots = {name: plot(name, lines, axis.column, axis.epochs, axis.limits, axis.scale)}
     if axis.closer_limits:
         closer = f"{name}_closer"
         plots[closer] = plot(closer, lines, axis.column, axis.closer_epochs, axis.closer_limits)
@@ -77,6 +77,7 @@ def plot(
     column: str,
     epochs: tuple[float, float] | None = None,
     limits: tuple[float, float] | None = None,
+    scale: str = "linear",
 ) -> Any:
     """One plot of a column over epochs, a Bokeh figure.
 
@@ -92,7 +93,7 @@ def plot(
         sizing_mode="stretch_width",
         x_axis_label="epoch",
         y_axis_label=COLUMN_LABELS.get(column, column),
-        y_axis_type="log" if column == "lr" else "linear",
+        y_axis_type="log" if column == "lr" else scale,
         x_range=Range1d(start=epochs[0], end=epochs[1]) if epochs else DataRange1d(range_padding=0.02),
         y_range=Range1d(start=limits[0], end=limits[1]) if limits else DataRange1d(only_visible=True),
         tools="box_zoom,reset",

@@ -35,7 +35,7 @@ class Picture:
     @property
     def data(self) -> str:
         """The file as a data URI."""
-        kind = "image/svg+xml" if self.file.suffix == ".svg" else "image/png"
+        kind = "image/svg+xml" if self.file.suffix == ".svg" else f"image/{self.file.suffix[1:]}"
         return f"data:{kind};base64,{base64.b64encode(self.file.read_bytes()).decode()}"
 
 
@@ -67,11 +67,24 @@ def effect(finding: Finding) -> str:
     if verdict.seeds == 0:
         return "no run to test it on"
     kind = METRICS.get(metric)
-    unit = " points" if kind and kind.fraction else " epochs" if metric.endswith("epoch") else ""
+    unit = (
+        " points"
+        if kind and kind.fraction
+        else " epochs"
+        if metric.endswith("epoch")
+        else " steps"
+        if metric.endswith("step")
+        else ""
+    )
     spread = interval(verdict.low, verdict.high, metric, signed=True)
     seeds = f"{verdict.seeds} seed{'s' if verdict.seeds > 1 else ''}"
     middle = f"{number(verdict.effect, metric, signed=True)}{unit} {spread}".strip()
     return f"{middle} · {seeds} · p {p_value(verdict.p) if verdict.p < 0.001 else '= ' + p_value(verdict.p)}"
+
+
+def figure_file(path: Path) -> Path | None:
+    """The picture that was drawn under this path, which has no suffix; None if there is none."""
+    return next((file for suffix in (".png", ".gif") if (file := path.with_suffix(suffix)).exists()), None)
 
 
 def document(finding: Finding) -> str:
@@ -140,7 +153,8 @@ def html(report: Report) -> str:
 def markdown(report: Report, folder: Path) -> str:
     """The report with the figures that lie in its folder, instead of curves that move."""
     study = report.study
-    figures = [f for f in study.figures if (folder / "figures" / f"{f['name']}.png").exists()]
+    files = [file for f in study.figures if (file := figure_file(folder / "figures" / f["name"]))]
+    captions = {f["name"]: f["caption"] for f in study.figures}
     parts = [f"# {study.title}", f"After {study.source}." if study.source else "", study.question, "## What came out"]
     parts.append("\n".join(f"- {sentence}" for sentence in report.headline))
     if report.findings:
@@ -153,8 +167,8 @@ def markdown(report: Report, folder: Path) -> str:
             )
         )
     parts += ["## Tables", *(table.markdown() for table in report.tables)]
-    if figures:
-        parts += ["## Figures", *(f"![{f['caption']}](figures/{f['name']}.png)" for f in figures)]
+    if files:
+        parts += ["## Figures", *(f"![{captions[file.stem]}](figures/{file.name})" for file in files)]
     parts += [
         "## What to do next",
         "\n".join(f"- {s}" for s in report.advice) or "Nothing in these runs asks for more.",

@@ -55,14 +55,14 @@ class Pick:
 def number(value: float, metric: str, signed: bool = False) -> str:
     """A value as a person reads it: fractions as percent, what never happened as "never"."""
     kind = METRICS.get(metric, Metric(metric))
+    sign = "+" if signed else ""
     if isnan(value):
         return NOTHING
     if not isfinite(value):
         return "never" if value > 0 else NOTHING
-    sign = "+" if signed else ""
     if kind.fraction:
         return f"{100 * value:{sign}.2f}"
-    return f"{value:{sign}.4g}" if "loss" in metric else f"{value:{sign}.1f}".removesuffix(".0")
+    return f"{value:{sign}.1f}".removesuffix(".0") if kind.count else f"{value:{sign}.4g}"
 
 
 def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
@@ -85,6 +85,12 @@ def main_metric(values: Values) -> str:
     return "val_accuracy" if measured else "val_loss"
 
 
+def table_metrics(study: Study, values: Values) -> list[str]:
+    """What the study's table shows, and its settings are picked by."""
+    wanted = study.metrics or (main_metric(values), "convergence_epoch")
+    return [metric for metric in wanted if metric in values.metrics]
+
+
 def _table(
     name: str, title: str, rows: Sequence[Mapping[str, str]], records: Sequence[Mapping[str, Any]], notes: Sequence[str]
 ) -> Table:
@@ -97,15 +103,15 @@ def _table(
 
 def comparison(study: Study, values: Values, runs: Runs) -> Table:
     """One row per setting: what it reached over the seeds, beside the document's number and the difference to it."""
-    metrics = [m for m in (main_metric(values), "convergence_epoch") if m in values.metrics]
-    records = [_comparison_record(setting, values, metrics) for setting in study.settings]
+    metrics = table_metrics(study, values)
+    records = [_comparison_record(setting, values, runs, metrics) for setting in study.settings]
     columns = [*metrics, *(f"document_{metric}" for metric in metrics)]
     best = {column: _best([record[column] for record in records], column) for column in columns}
     rows = []
     for setting, record in zip(study.settings, records, strict=True):
-        row = {"Strategy": setting.group, "Setting": setting.label}
+        row = {study.grouped_by.capitalize(): setting.group, "Setting": setting.label}
         for metric in metrics:
-            unit = "%" if METRICS[metric].fraction else "epochs" if metric == "convergence_epoch" else "loss"
+            unit = _unit(metric)
             document = f"document_{metric}"
             spread = interval(record[f"{metric}_low"], record[f"{metric}_high"], metric)
             heading = METRICS[metric].label.capitalize() + (" (%)" if METRICS[metric].fraction else "")
@@ -116,13 +122,21 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
             )
         if study.benchmark:
             row[f"Epochs to the accuracy of {study.setting(study.benchmark).label}"] = _reached(record)
+        row["Diagnosis"] = record["diagnosis"]
         row["Rate updates"] = number(record["lr_updates"], "lr_updates")
         row["Runs"] = f"{record['runs']}" + (f" ({record['diverged']} diverged)" if record["diverged"] else "")
         rows.append(row)
     return _table("comparison", f"{study.title}: all settings", rows, records, _notes(study, runs, metrics))
 
 
-def _comparison_record(setting: Setting, values: Values, metrics: Sequence[str]) -> dict[str, Any]:
+def _unit(metric: str) -> str:
+    """What tells the document's column of a metric from its others."""
+    if METRICS[metric].fraction:
+        return "%"
+    return METRICS[metric].label.removeprefix("final ").partition(" ")[0]
+
+
+def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Sequence[str]) -> dict[str, Any]:
     record: dict[str, Any] = {"setting": setting.name, "group": setting.group}
     for metric in metrics:
         found = _estimate(values, setting.name, metric)
@@ -141,7 +155,18 @@ def _comparison_record(setting: Setting, values: Values, metrics: Sequence[str])
         "lr_updates": _estimate(values, setting.name, "lr_updates").centre,
         "runs": values.run_count(setting.name),
         "diverged": values.run_count(setting.name, "diverged"),
+        "diagnosis": _diagnosis(runs, setting.name),
     }
+
+
+def _diagnosis(runs: Runs, setting: str) -> str:
+    """The labels of the setting's runs, the most common first."""
+    if "diagnosis" not in runs.finished:
+        return ""
+    counts = runs.finished.loc[runs.finished["setting"] == setting, "diagnosis"].value_counts()
+    return (
+        str(counts.index[0]) if len(counts) == 1 else ", ".join(f"{count} {label}" for label, count in counts.items())
+    )
 
 
 def _best(column: Sequence[float], name: str) -> float:
@@ -168,7 +193,11 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
     ]
     tolerances = sorted(set(runs.results.get("convergence_tolerance", pd.Series(dtype=float)).dropna()))
     tolerances = tolerances or [study.tolerance] if study.tolerance else tolerances
-    if "convergence_epoch" in metrics and tolerances:
+    if "convergence_epoch" in metrics and not _counts(runs, "val_accuracy"):
+        notes.append(
+            "Converged: the steps until the training loss is within 1% of the way from its lowest to its first value."
+        )
+    elif "convergence_epoch" in metrics and tolerances:
         notes.append(
             "Converged: the first epoch, counted from 1, whose validation accuracy (centred mean over 3 epochs) is "
             f"within {' or '.join(f'{100 * t:g}' for t in tolerances)} points of the final one (mean of the last 5). "
@@ -187,9 +216,13 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
     return notes
 
 
+def _counts(runs: Runs, column: str) -> bool:
+    return column in runs.results and bool(runs.results[column].notna().any())
+
+
 def pick(study: Study, values: Values) -> list[Pick]:
     """The best setting of each group by each metric (first stage), told apart over all picks at once."""
-    metrics = [m for m in (main_metric(values), "convergence_epoch") if m in values.metrics]
+    metrics = table_metrics(study, values)
     picks: dict[str, tuple[str, str, str]] = {}
     evidence: dict[str, Evidence] = {}
     for group, settings in study.compared_groups.items():
@@ -218,7 +251,8 @@ def selection(study: Study, picks: Sequence[Pick]) -> Table:
             | _lead_record(chosen.verdict)
         )
         rows.append(
-            {"Strategy": chosen.group, "By": METRICS[chosen.metric].label, "Best": study.setting(chosen.setting).label}
+            {study.grouped_by.capitalize(): chosen.group}
+            | {"By": METRICS[chosen.metric].label, "Best": study.setting(chosen.setting).label}
             | _lead_cells(chosen.verdict, chosen.metric, "Lead over the nearest rival")
             | {"Told apart": "yes" if told_apart else "no", "Document's best": document.label if document else NOTHING}
         )
@@ -227,7 +261,7 @@ def selection(study: Study, picks: Sequence[Pick]) -> Table:
         "Told apart: p of at most 0.05."
     )
     several = any(chosen.group for chosen in picks)
-    title = "First stage: the best of each strategy" if several else "The best setting"
+    title = f"First stage: the best of each {study.grouped_by}" if several else "The best setting"
     return _table("selection", title, rows, records, [note])
 
 
@@ -281,7 +315,8 @@ def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> T
             | _lead_record(verdict)
         )
         rows.append(
-            {"Strategy": chosen.group, "By": METRICS[chosen.metric].label, "Best": study.setting(chosen.setting).label}
+            {study.grouped_by.capitalize(): chosen.group}
+            | {"By": METRICS[chosen.metric].label, "Best": study.setting(chosen.setting).label}
             | {"Benchmark": benchmark.label}
             | _lead_cells(verdict, chosen.metric, "Lead over the benchmark")
             | {"So it is": outcome}
@@ -290,7 +325,7 @@ def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> T
         "The best was picked on these same runs: p is corrected for all that it was picked from, "
         "and by Holm for all rows."
     )
-    title = "Second stage: the best of each strategy against the benchmarks"
+    title = f"Second stage: the best of each {study.grouped_by} against the benchmarks"
     return _table("benchmarks", title, rows, records, [note])
 
 

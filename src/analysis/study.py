@@ -49,6 +49,8 @@ class Study:
         table: the document's name of its table of results.
         settings: in the order of the tables.
         benchmark: the setting whose final accuracy the others are timed to.
+        metrics: the columns of its table, and what is picked by; none: the final accuracy, or loss, and convergence.
+        grouped_by: what the groups are, in a word.
         tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
         figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see figures.py).
         choices: what the document leaves open, each a mapping with `what`, `value`, `why`.
@@ -64,6 +66,8 @@ class Study:
     table: str = "results"
     settings: Sequence[Setting] = ()
     benchmark: str | None = None
+    metrics: Sequence[str] = ()
+    grouped_by: str = "strategy"
     tolerance: float | None = None
     figures: Sequence[Mapping[str, Any]] = ()
     choices: Sequence[Mapping[str, Any]] = ()
@@ -115,7 +119,7 @@ def read_study(conf: Path, name: str) -> Study | None:
         settings.append(Setting(name=key, **entry))
     experiment = conf / "experiment" / f"{name}.yaml"
     training = read_yaml(experiment) if experiment.exists() else {}
-    tolerance = training.get("analysis", {}).get("tolerance")
+    tolerance = training.get("analysis", {}).get("convergence_tolerance")
     study = Study(name=name, settings=settings, training=training, tolerance=tolerance, **content)
     if study.benchmark not in {None, *(setting.name for setting in settings)}:
         raise UserError(f"{file}: benchmark={study.benchmark} is none of its settings; name one of them.")
@@ -146,8 +150,8 @@ def discover(name: str, results: pd.DataFrame) -> Study:
 
 
 def config_columns(results: pd.DataFrame) -> list[str]:
-    """The columns of results that come from the configuration, such as `strategy.baseline`."""
-    return [column for column in results if "." in str(column)]
+    """The columns of results that come from the configuration, such as `strategy.baseline`; a probe's have a slash."""
+    return [column for column in results if "." in str(column) and "/" not in str(column)]
 
 
 def _combinations(results: pd.DataFrame, keys: list[str]) -> int:

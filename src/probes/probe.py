@@ -44,16 +44,23 @@ class Probe(pl.Callback):
         raise NotImplementedError
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: BlockModule) -> None:  # type: ignore[override]
+        self.publish(trainer, self.measure_now(trainer, pl_module))
+
+    def measure_now(self, trainer: pl.Trainer, module: BlockModule) -> dict[str, float]:
+        """The columns of this epoch; {} if it is not one to measure in."""
+        if trainer.current_epoch % self.every:
+            return {}
+        inputs, targets = probe_batch(trainer.datamodule, self.samples)  # type: ignore[attr-defined]
+        with undisturbed(module):
+            return self.measure(module, trainer.optimizers[0], inputs, targets)
+
+    def publish(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
+        """Hands the columns to what records the epoch."""
         # Lightning keeps the last value of a metric until a new one comes: an epoch that is skipped must drop it.
         for column in self._columns:
             trainer.callback_metrics.pop(column, None)
-        if trainer.current_epoch % self.every:
-            return
-        inputs, targets = probe_batch(trainer.datamodule, self.samples)  # type: ignore[attr-defined]
-        with undisturbed(pl_module):
-            values = self.measure(pl_module, trainer.optimizers[0], inputs, targets)
         self._columns = tuple(values)
-        # Not pl_module.log, which would round to float32.
+        # Not LightningModule.log, which would round to float32.
         trainer.callback_metrics.update({k: torch.tensor(v, dtype=torch.float64) for k, v in values.items()})
 
 

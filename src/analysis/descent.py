@@ -1,0 +1,66 @@
+"""Gradient descent on a quadratic loss: what theory says of a rate, and the same things measured.
+
+With the Hessian's eigenvalues s, every step multiplies the part of the error along an eigenvector by 1 - lr s (Nocedal
+& Wright 2006, "Numerical Optimization", section 3.3; Goh 2017, "Why momentum really works", section 1). So the error
+shrinks in the long run by the largest of |1 - lr s|, it grows from lr = 2 / s_max on, and it shrinks fastest at
+lr = 2 / (s_min + s_max), where both ends shrink alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import isfinite, log, nan
+
+# The error has arrived when this part of it is left.
+ARRIVED = 0.01
+# Float32 keeps seven digits: distances below this part of the first are rounding.
+_RESOLVED = 1e-4
+# The long run: the last so many steps, when the parts of the error that shrink faster are gone.
+_LONG_RUN = 5
+
+
+def predicted_contraction(lr: float, curvatures: Sequence[float]) -> float:
+    """The factor by which the error shrinks (below 1) or grows per step, in the long run."""
+    return max(abs(1 - lr * curvature) for curvature in curvatures)
+
+
+def rate_limit(curvatures: Sequence[float]) -> float:
+    """The rate from which on descent diverges."""
+    return 2 / max(curvatures)
+
+
+def best_rate(curvatures: Sequence[float]) -> float:
+    """The rate with the smallest contraction factor."""
+    return 2 / (min(curvatures) + max(curvatures))
+
+
+def contraction(distances: Sequence[float]) -> float:
+    """The factor per step over the last five steps that are still above rounding; nan with fewer than two distances.
+
+    Args:
+        distances: of the weights to the minimum, before each step.
+    """
+    resolved = [distance for distance in distances if distance > _RESOLVED * distances[0]][-_LONG_RUN - 1 :]
+    if len(resolved) < 2:
+        return nan
+    return (resolved[-1] / resolved[0]) ** (1 / (len(resolved) - 1))
+
+
+def arrival_step(distances: Sequence[float]) -> float | None:
+    """Steps until 1% of the distance is left, interpolated between two steps as a geometric decay; None for never.
+
+    Args:
+        distances: of the weights to the minimum, before each step.
+    """
+    goal = ARRIVED * distances[0]
+    for step, (before, after) in enumerate(pairwise(distances)):
+        if after <= goal:
+            return step + log(before / goal) / log(before / after)
+    return None
+
+
+def largest_rise(losses: Sequence[float]) -> float:
+    """The largest rise of the loss in one step, as a part of the first loss; 0 if it never rises."""
+    rises = [after - before for before, after in pairwise(losses) if isfinite(after)]
+    return max(0.0, *rises) / losses[0] if rises else nan
