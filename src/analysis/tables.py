@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -22,25 +23,30 @@ def sweep_table(rows: Sequence[Mapping[str, Any]], settings: Sequence[str] = ())
     columns |= {key: (key, str) for key in settings if key not in columns}
     if any(row.get("val_accuracy") is not None for row in rows):
         columns |= {
-            "val_accuracy": ("final\naccuracy", "{:.2%}".format),
-            "best_val_accuracy": ("best\naccuracy", "{:.2%}".format),
+            "val_accuracy": ("final", "{:.2%}".format),
+            "best_val_accuracy": ("best", "{:.2%}".format),
         }
     else:
-        columns["val_loss"] = "final\nloss", "{:.4g}".format
+        columns["val_loss"] = "final", "{:.4g}".format
     columns |= {
-        "convergence_epoch": ("convergence\nepoch", str),
+        "convergence_epoch": ("conv.\nepoch", str),
         "lr_updates": ("rate\nupdates", str),
-        "epochs_run": ("epochs", str),
+        "diagnosis": ("diagnosis", str),
         "status": ("status", str),
     }
-    table = Table(caption="Accuracies and losses are those of the validation set.", caption_justify="left")
+    measure = "accuracy" if "val_accuracy" in columns else "loss"
+    caption = f"final, best: validation {measure}; conv. epoch: where it came within tolerance of the final value"
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
     for key, (heading, _) in columns.items():
-        is_text = key in ("strategy", "status", *settings)
-        table.add_column(heading, justify="left" if is_text and key != "lr" else "right", vertical="top")
+        is_text = key in ("strategy", "diagnosis", "status", *settings)
+        table.add_column(
+            heading, justify="left" if is_text and key != "lr" else "right", vertical="bottom", no_wrap=True
+        )
     for row in rows:
-        style = _STYLES.get(row["status"], "")
         *cells, status = ("" if row.get(key) is None else show(row[key]) for key, (_, show) in columns.items())
-        table.add_row(*map(Text, cells), Text(status, style=style))
+        if status == "diverged":
+            status = f"diverged after {row['epochs_run']}"
+        table.add_row(*map(Text, cells), Text(status, style=_STYLES.get(row["status"], "")))
     return table
 
 
