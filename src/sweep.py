@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 
 from src.analysis.summary import summarise
 from src.analysis.tables import sweep_table
@@ -192,7 +193,10 @@ def close(runs: Sequence[Run], console: Console) -> int:
     """
     results = [run.result() for run in runs]
     rows = [{**run.settings, **result} for run, result in zip(runs, results, strict=True)]
-    console.print(sweep_table(rows, list(dict.fromkeys(key for run in runs for key in run.settings))))
+    table = sweep_table(rows, list(dict.fromkeys(key for run in runs for key in run.settings)))
+    # A table wider than the terminal is better wrapped by it than cut short.
+    whole = Measurement.get(console, console.options.update_width(1000), table).maximum
+    console.print(table, width=max(whole, console.width), crop=False)
     failed = [(run, result) for run, result in zip(runs, results, strict=True) if result["status"] == FAILED]
     for run, result in failed:
         _say(console, f"failed: {run.name}\n  {last_line(result['error'])}\n  log: {run.folder.log_file}")
