@@ -97,7 +97,13 @@ def check_choices(arguments: Sequence[str]) -> None:
     for argument in arguments:
         group, separator, choices = argument.partition("=")
         folder = CONFIG_DIR / group.lstrip("+")
-        if not separator or not folder.is_dir() or any(mark in choices for mark in "[({$'\""):
+        # Hydra and its plugins have choices of their own in Hydra's groups.
+        if (
+            not separator
+            or not folder.is_dir()
+            or group.startswith("hydra/")
+            or any(mark in choices for mark in "[({$'\"")
+        ):
             continue
         known = sorted(file.stem for file in folder.glob("*.yaml"))
         for choice in choices.split(","):
