@@ -196,7 +196,8 @@ def close(runs: Sequence[Run], console: Console) -> int:
     table = sweep_table(rows, list(dict.fromkeys(key for run in runs for key in run.settings)))
     # A table wider than the terminal is better wrapped by it than cut short.
     whole = Measurement.get(console, console.options.update_width(1000), table).maximum
-    console.print(table, width=max(whole, console.width), crop=False)
+    console.width = max(whole, console.width)
+    console.print(table)
     failed = [(run, result) for run, result in zip(runs, results, strict=True) if result["status"] == FAILED]
     for run, result in failed:
         _say(console, f"failed: {run.name}\n  {last_line(result['error'])}\n  log: {run.folder.log_file}")
