@@ -138,6 +138,14 @@ def _illustrate(
         labels = figures.labels(study, names)
         return [interactive.Line(sources[name], labels[name], look[name]) for name in names]
 
+    def panel_plots(name: str, names: Sequence[str], columns: Sequence[str]) -> dict[str, Any]:
+        return {
+            f"{name}_{column}": interactive.plot(
+                f"{name}_{column}", lines(names), column, scale=figures.loss_scale(runs, names, column)
+            )
+            for column in columns
+        }
+
     shown: list[page.Picture | interactive.Panel] = []
     plots: dict[str, Any] = {}
     for entry in entries:
@@ -157,10 +165,7 @@ def _illustrate(
             names = [n for n in values.match(entry["settings"]) if n in sources]
             if names:
                 figures.save(figures.panels(study, runs, names, entry["columns"]), path)
-                drawn = {
-                    f"{entry['name']}_{column}": interactive.plot(f"{entry['name']}_{column}", lines(names), column)
-                    for column in entry["columns"]
-                }
+                drawn = panel_plots(entry["name"], names, entry["columns"])
                 shown.append(interactive.Panel(entry["caption"], list(drawn), lines(names)))
                 plots |= drawn
         elif entry["kind"] == "contraction":
@@ -179,7 +184,7 @@ def _illustrate(
             )
     names = [name for name in _best(values, MOST_CURVES) if name in sources]
     if names:
-        drawn = {f"all_{column}": interactive.plot(f"all_{column}", lines(names), column) for column in together}
+        drawn = panel_plots("all", names, together)
         few = "" if len(names) == len(sources) else f", the best {len(names)} of {len(sources)}"
         title = f"All settings{few}: {', '.join(figures.COLUMN_LABELS[column] for column in together)}."
         shown.append(interactive.Panel(title, list(drawn), lines(names)))

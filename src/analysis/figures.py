@@ -39,6 +39,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 NEUTRAL = ("#000000", "#7F7F7F")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 
+# Losses that differ by more than this factor are drawn on a logarithmic axis.
+SPREAD = 100
+
 COLUMN_LABELS = {
     "val_accuracy": "validation accuracy",
     "train_accuracy": "training accuracy",
@@ -173,6 +176,15 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
     return figure
 
 
+def loss_scale(runs: Runs, names: Sequence[str], column: str) -> str:
+    """ "log" for losses of these settings that span over a factor of 100, as where one diverges; else "linear"."""
+    curves = [table for name in names if len(table := runs.curve(name, column))]
+    if "loss" not in column or not curves:
+        return "linear"
+    low, high = min(table["mean"].min() for table in curves), max(table["mean"].max() for table in curves)
+    return "log" if 0 < SPREAD * low < high else "linear"
+
+
 def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str]) -> Figure:
     """A panel per column of the histories, two side by side: mean over seeds, band from the lowest to the highest."""
     figure = Figure(figsize=(10, 3.4 * ceil(len(columns) / 2)), layout="constrained")
@@ -186,7 +198,7 @@ def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str
             table, colour = runs.curve(name, column), look[name].colour
             axes.plot(table["epoch"], table["mean"], color=colour, linestyle=look[name].dash, label=caption[name])
             axes.fill_between(table["epoch"], table["low"], table["high"], color=colour, alpha=0.15, linewidth=0)
-        axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column))
+        axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column), yscale=loss_scale(runs, names, column))
         axes.grid(alpha=0.3)
         if "accuracy" in column:
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))

@@ -222,7 +222,8 @@ def _counts(runs: Runs, column: str) -> bool:
 
 def pick(study: Study, values: Values) -> list[Pick]:
     """The best setting of each group by each metric (first stage), told apart over all picks at once."""
-    metrics = table_metrics(study, values)
+    main = table_metrics(study, values)[0]
+    metrics = dict.fromkeys(m for m in (main, "convergence_epoch") if m in values.metrics)
     picks: dict[str, tuple[str, str, str]] = {}
     evidence: dict[str, Evidence] = {}
     for group, settings in study.compared_groups.items():

@@ -49,7 +49,8 @@ class Study:
         table: the document's name of its table of results.
         settings: in the order of the tables.
         benchmark: the setting whose final accuracy the others are timed to.
-        metrics: the columns of its table, and what is picked by; none: the final accuracy, or loss, and convergence.
+        metrics: the columns of its table, first what settings are judged by; none: the final accuracy, or loss, and
+            convergence.
         grouped_by: what the groups are, in a word.
         tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
         figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see figures.py).
