@@ -275,7 +275,8 @@ def _train_what_fits(
 ) -> None:
     """Trains the members together or, should memory not suffice, one half after the other."""
     try:
-        with _Stack(members, data, checkpoint, options) as stack:
+        with _Stack(members, data, options) as stack:
+            stack.start(checkpoint)
             while stack.members:
                 stack.train_epoch()
         return
@@ -297,20 +298,16 @@ class _Stack:
     Args:
         members: what to train.
         data: on the device to train on.
-        checkpoint: to go on from, if any.
         options: as of `train_stack`.
 
     Attributes:
         members: those that have not ended.
     """
 
-    def __init__(
-        self, members: Sequence[Member], data: InMemoryDataModule, checkpoint: Path | None, options: Options
-    ) -> None:
+    def __init__(self, members: Sequence[Member], data: InMemoryDataModule, options: Options) -> None:
         self.members = list(members)
         self._data = data
         self._options = options
-        self._convolution = _convolution(members, data, options)
         names = sorted(member.name for member in members)
         stem = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
         self._checkpoint = members[0].folder.path.parent / ".population" / f"{stem}.ckpt"
@@ -319,11 +316,6 @@ class _Stack:
         self._population: Population | None = None
         self._epoch = 0
         self._clock = time.perf_counter()
-        kept = _read(checkpoint) if checkpoint else None
-        if kept:
-            self._go_on_from(kept)
-        else:
-            self._begin()
 
     def __enter__(self) -> _Stack:
         return self
@@ -332,6 +324,15 @@ class _Stack:
         self._writer.shutdown()
         if self._written:
             self._written.result()
+
+    def start(self, checkpoint: Path | None) -> None:
+        """Takes up the state that a checkpoint holds, or the initial weights."""
+        self._convolution = _convolution(self.members, self._data, self._options)
+        kept = _read(checkpoint) if checkpoint else None
+        if kept:
+            self._go_on_from(kept)
+        else:
+            self._begin()
 
     def _begin(self) -> None:
         self._population = _populate(self.members, self._data, self._convolution, self._options)

@@ -104,7 +104,9 @@ class Population:
         self._seeds = seeds
         self._optimizers = optimizers
         self._streams = list(dict.fromkeys(seeds))
-        self._stream_of_member = torch.tensor([self._streams.index(seed) for seed in seeds], device=device)
+        # Beside the samples, which stay behind on the CPU if they are too many for the device.
+        beside = data.train.targets.device
+        self._stream_of_member = torch.tensor([self._streams.index(seed) for seed in seeds], device=beside)
         self._net = copy.deepcopy(nets[0]).to("meta")
         if convolution == "matmul":
             for layer in self._net.modules():

@@ -1,0 +1,169 @@
+"""Sweeps in stacks, with real processes: who trains what, and what happens when a stack ends before its time."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from hydra_plugins.lr_lab._processes import start_server
+from hydra_plugins.lr_lab.local import _PRELOAD
+from hydra_plugins.lr_lab.population import PopulationLauncher
+from src.errors import UserError
+from src.run_folder import RunFolder
+from src.sweep import Run, plan
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+RunConfig = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _server() -> None:
+    start_server([*_PRELOAD, "src.train_stack", "src.data.digits", "src.models.mnist_cnn"])
+
+
+@pytest.fixture
+def runs(run_config: RunConfig) -> Callable[..., list[Run]]:
+    """A function of overrides: the runs of a sweep with a job for each."""
+
+    def of(*jobs: str) -> list[Run]:
+        typed = [["data.limit=64", "model.width=0.1", *job.split()] for job in jobs]
+        return plan([run_config(*job) for job in typed], typed)
+
+    return of
+
+
+def sweep(runs: list[Run], **arguments: Any) -> str:
+    """Trains them by the launcher; what it printed."""
+    out = io.StringIO()
+    PopulationLauncher(**{"slots": 2, **arguments}).train(runs, Console(file=out, width=200))
+    return out.getvalue()
+
+
+def trained_as(runs: list[Run]) -> list[str]:
+    return [run.result().get("trained_as", run.result()["status"]) for run in runs]
+
+
+def test_stacks_are_trained_as_one_and_the_rest_singly(runs: Callable[..., list[Run]]) -> None:
+    jobs = ("lr=0.1", "lr=0.05 seed=1", "lr=0.1 optimizer=momentum", "lr=0.01 optimizer=rmsprop", "lr=1e7")
+    some = runs(*jobs)
+    printed = sweep(some)
+    assert trained_as(some) == ["population"] * 3 + ["single", "population"]
+    assert [run.result()["status"] for run in some] == ["completed"] * 4 + ["diverged"]
+    assert printed.count("started   a stack of 2 runs") == 2
+    assert printed.count("completed") == 4
+    assert printed.count("diverged") == 1
+    before = [run.folder.result_file.stat().st_mtime_ns for run in some]
+    sweep(some)
+    assert [run.folder.result_file.stat().st_mtime_ns for run in some] == before
+
+
+def test_from_the_command_line(tmp_path: Path) -> None:
+    overrides = ("data.limit=64", "model.width=0.1", "epochs=2", f"output_dir={tmp_path}", "study=x", "lr=0.1,0.01")
+    command = [sys.executable, "-m", "src.train", "-m", "hydra/launcher=population", *overrides]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x" / "results.csv").read_text().count("population") == 2
+
+
+def test_a_stack_that_is_killed_goes_on(runs: Callable[..., list[Run]]) -> None:
+    some = runs(*(f"lr={lr} epochs=30 data.limit=200 batch_size=16" for lr in (0.1, 0.05, 0.02)))
+    printed: list[str] = []
+    thread = threading.Thread(target=lambda: printed.append(sweep(some, slots=1)))
+    thread.start()
+    wait_until(lambda: len(some[0].folder.history()) >= 2)
+    os.kill(holder(some[0].folder), signal.SIGKILL)
+    thread.join()
+    assert "goes on: The process was killed (SIGKILL" in printed[0]
+    assert printed[0].count("started   a stack of 3 runs") == 2
+    assert trained_as(some) == ["population"] * 3
+    assert [row["epoch"] for row in some[0].folder.history()] == list(range(30))
+    assert "going on after epoch" in some[0].folder.log_file.read_text()
+
+
+def holder(folder: RunFolder) -> int:
+    """The process that has the lock of a run open."""
+    lock = (folder.path / ".lock").resolve()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if link.resolve() == lock:
+                return int(link.parts[2])
+        except OSError:
+            continue
+    raise AssertionError(f"nobody holds {lock}")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.005)
+
+
+def test_runs_of_a_stack_that_fails_are_trained_singly(runs: Callable[..., list[Run]]) -> None:
+    some = runs("lr=0.1", "lr=0.05")
+    place = some[0].folder.path.parent / ".population"
+    place.mkdir(parents=True)
+    (place / "other.json").write_text(json.dumps([run.folder.path.name for run in some]))
+    torch.save({"of": "another version"}, place / "other.ckpt")
+    printed = sweep(some, slots=1)
+    assert "the stack of 2 runs failed, so they are trained singly: KeyError" in printed
+    assert trained_as(some) == ["single"] * 2
+    assert [run.result()["status"] for run in some] == ["completed"] * 2
+
+
+def test_what_training_singly_would_not_mend_is_not_tried(runs: Callable[..., list[Run]]) -> None:
+    some = runs("lr=0.1 epochs=30", "lr=0.05 epochs=30")
+    printed: list[str] = []
+    thread = threading.Thread(target=lambda: printed.append(sweep(some, slots=1)))
+    thread.start()
+    wait_until(lambda: len(some[0].folder.history()) >= 1)
+    (checkpoint,) = (some[0].folder.path.parent / ".population").glob("*.ckpt")
+    os.kill(holder(some[0].folder), signal.SIGSTOP)
+    kept = torch.load(checkpoint)
+    for record in kept["records"]:
+        record["data_fingerprint"] = "of other data"
+    torch.save(kept, checkpoint)
+    os.kill(holder(some[0].folder), signal.SIGKILL)
+    thread.join()
+    assert [run.result()["status"] for run in some] == ["failed"] * 2
+    assert all("The data have changed" in run.result()["error"] for run in some)
+    assert printed[0].count("failed    ") == 2
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ({"convolution": "fft"}, "convolution=fft is not allowed; choose one of null, grouped, channels_last, matmul"),
+        ({"graphs": "perhaps"}, "graphs=perhaps is not allowed; choose one of true, false"),
+        ({"max_members": 0}, "max_members=0 is not allowed"),
+        ({"slots": 0}, "slots=0 is not allowed"),
+    ],
+)
+def test_a_refused_argument_is_one_sentence(
+    runs: Callable[..., list[Run]], argument: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        sweep(runs("lr=0.1"), **argument)
+
+
+def test_a_run_that_is_busy_elsewhere_is_waited_for(runs: Callable[..., list[Run]]) -> None:
+    some = runs("lr=0.1", "lr=0.05", "lr=0.02")
+    with some[1].folder.locked():
+        thread = threading.Thread(target=lambda: sweep(some, slots=1))
+        thread.start()
+        wait_until(lambda: some[0].is_finished and some[2].is_finished)
+        assert not some[1].is_finished
+    thread.join()
+    assert trained_as(some) == ["population", "single", "population"]
