@@ -48,7 +48,8 @@ class LocalLauncher(SweepLauncher):
         if not missing:
             return
         start_server([*_PRELOAD, *sorted(_target_modules(missing))])
-        gpus = _look_ahead(missing)
+        with console.status("Starting: torch is imported once, for all runs."):
+            gpus = _look_ahead(missing)
         _Sweep(runs, self._environments(gpus), self.max_failures, console).train()
 
     def _check_arguments(self) -> None:
