@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint format reproduce-decay_mnist reproduce-decay_cifar10 reproduce-descent_line report tensorboard clean
+.PHONY: help setup demo test test-all lint format reproduce-decay_mnist reproduce-decay_cifar10 reproduce-descent_line reproduce-fixed_mnist report tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z_0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -56,6 +56,17 @@ reproduce-descent_line: setup ## gradient descent on a line (document 003) and r
 	$(BIN)/python -m src.train -m experiment=descent_line seed=0,1,2,3,4,5 lr=0.1,0.7,0.75,0.97,1.01
 	$(BIN)/python -m src.train -m experiment=descent_line seed=0,1,2,3,4,5 lr=0.7 data.noise=gaussian
 	$(BIN)/python -m src.report study=descent_line
+
+FIXED_MNIST := $(BIN)/python -m src.train -m experiment=fixed_mnist
+EVERY_STEP := strategy=step lr=0.1
+
+reproduce-fixed_mnist: setup ## fixed rates, schedules and a look at optimizers on MNIST (document 002); an hour on 2 cores
+	$(FIXED_MNIST) 'seed=$(SEEDS)' lr=0.3,0.1,0.01,0.001,0.0001,0.00001
+	$(FIXED_MNIST) 'seed=$(SEEDS)' $(EVERY_STEP) sequence=cosine
+	$(FIXED_MNIST) 'seed=$(SEEDS)' $(EVERY_STEP) warmup=linear warmup.length=938
+	$(FIXED_MNIST) 'seed=$(SEEDS)' $(EVERY_STEP) sequence=triangular sequence.half_cycle=1876
+	$(FIXED_MNIST) seed=0 optimizer=adam,momentum lr=0.1,0.01,0.001,0.0001,0.00001
+	$(BIN)/python -m src.report study=fixed_mnist
 
 STUDY ?= decay_mnist
 

@@ -222,6 +222,27 @@ class WarmRestarts(FormulaSequence):
 
 
 @dataclass(frozen=True)
+class Triangular(FormulaSequence):
+    """Up a line from low_factor * lr to ``lr`` in half_cycle advances, down as many, and again (Smith 2017, section 3).
+
+    ``lr`` is the peak, the names of the paper's base_lr, max_lr and stepsize are low_factor * lr, lr and half_cycle.
+    """
+
+    name = "triangular"
+    half_cycle: int = 5
+    low_factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole("sequence.half_cycle", self.half_cycle, 1, "advances from the lowest rate to the highest")
+        check_fraction("sequence.low_factor", self.low_factor)
+
+    def __call__(self, n: int) -> float:
+        height = 1 - abs(n % (2 * self.half_cycle) / self.half_cycle - 1)
+        return self.lr * (self.low_factor + (1 - self.low_factor) * height)
+
+
+@dataclass(frozen=True)
 class OneCycle(EndingSequence):
     """Half a cosine wave up to ``lr``, then half a wave far below the start (Smith & Topin 2018).
 

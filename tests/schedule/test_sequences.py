@@ -28,6 +28,7 @@ from src.schedule.sequences import (
     Polynomial,
     Step,
     TorchScheduler,
+    Triangular,
     WarmRestarts,
     Warmup,
     WarmupStableDecay,
@@ -56,6 +57,7 @@ decaying = st.one_of(
 restarting = st.one_of(
     st.builds(Cyclic, lrs),
     st.builds(WarmRestarts, lrs, st.integers(1, 20), st.integers(1, 3), fractions),
+    st.builds(Triangular, lrs, st.integers(1, 20), fractions),
 )
 rising = st.one_of(
     st.builds(OneCycle, lrs, totals, st.floats(0.01, 0.99)),
@@ -155,6 +157,12 @@ def test_worked_trace_of_warm_restarts():
             lr_scheduler.CosineAnnealingWarmRestarts,
             90,
             {"T_0": 5, "T_mult": 3, "eta_min": 0.03},
+        ),
+        (
+            Triangular(0.3, half_cycle=4, low_factor=0.1),
+            lr_scheduler.CyclicLR,
+            40,
+            {"base_lr": 0.03, "max_lr": 0.3, "step_size_up": 4, "cycle_momentum": False},
         ),
         (
             OneCycle(0.3, total=40),
@@ -360,6 +368,8 @@ def test_a_bad_rate_is_an_error_in_a_sentence(kind, lr):
         (Polynomial, {"total": 5, "power": 0}, "sequence.power must be a number above 0, not 0"),
         (WarmRestarts, {"T_0": 0}, "sequence.T_0 .* not 0"),
         (WarmRestarts, {"T_mult": 1.5}, "sequence.T_mult .* not 1.5"),
+        (Triangular, {"half_cycle": 0}, "sequence.half_cycle .* not 0"),
+        (Triangular, {"low_factor": 2}, "sequence.low_factor .* not 2"),
         (WarmRestarts, {"end_factor": math.nan}, "sequence.end_factor .* not nan"),
         (
             OneCycle,
