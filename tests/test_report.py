@@ -89,7 +89,8 @@ def test_one_table_is_enough_for_tables_and_verdicts(outputs: Path, made: Path, 
     file = tmp_path / "runs.csv"
     everything = pd.read_csv(made / "results.csv")
     everything.drop(columns=["setting", "decline", "early_falls", "benchmark_epoch"]).to_csv(file, index=False)
-    _, folder = report("decay_mnist", tmp_path, results=file)
+    made_again, folder = report("decay_mnist", tmp_path, results=file)
+    assert "Left out" not in made_again.facts
     assert folder == tmp_path / "reports" / "decay_mnist_from_table"
     pd.testing.assert_frame_equal(pd.read_csv(folder / "verdicts.csv"), pd.read_csv(made / "verdicts.csv"))
     assert not (folder / "histories.csv.gz").exists()
@@ -129,6 +130,15 @@ def test_a_table_without_a_column_that_a_claim_needs(made: Path, tmp_path: Path)
     pd.read_csv(made / "results.csv").drop(columns="lr_updates").to_csv(tmp_path / "runs.csv", index=False)
     with pytest.raises(UserError, match=r"Claim few_updates: .* has no column lr_updates"):
         report("decay_mnist", tmp_path, results=tmp_path / "runs.csv")
+
+
+def test_runs_of_no_setting_are_left_out_and_counted(made: Path, tmp_path: Path) -> None:
+    everything = pd.read_csv(made / "results.csv")
+    stray = everything[everything["setting"] == "sgd"].assign(lr=0.5, val_accuracy=1.0, run="stray")
+    pd.concat([everything, stray]).to_csv(tmp_path / "runs.csv", index=False)
+    again, folder = report("decay_mnist", tmp_path, results=tmp_path / "runs.csv")
+    assert again.facts["Left out"] == "4 runs that belong to none of the settings"
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "verdicts.csv"), pd.read_csv(made / "verdicts.csv"))
 
 
 def test_a_study_that_nobody_ran(outputs: Path, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_the_best_is_bold_and_the_notes_say_what_a_reader_needs(runs_and_study: 
     assert [row[column].startswith("**") for row in table.rows] == [False, False, True]
     assert [row[column + 1] for row in table.rows] == ["81.00", "**95.00**", "–"]
     notes = " ".join(table.notes)
-    assert "within 1 points" in notes
+    assert "less 1.0 points" in notes
     assert "Momentum of sgd: 0." in notes
     lines = table.markdown().splitlines()
     assert lines[2].startswith("| Strategy | Setting | Final validation accuracy (%) | Document (%) |")
