@@ -199,8 +199,9 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
         )
     elif "convergence_epoch" in metrics and tolerances:
         notes.append(
-            "Converged: the first epoch, counted from 1, whose validation accuracy (centred mean over 3 epochs) is at least "
-            f"the final one (mean of the last 5) less {' or '.join(f'{100 * t:.1f}' for t in tolerances)} points. "
+            "Converged: the first epoch, counted from 1, whose validation accuracy (centred mean over 3 epochs) is "
+            "at least the final one (mean of the last 5) less "
+            f"{' or '.join(f'{100 * t:.1f}' for t in tolerances)} points. "
             "A run that ends over twice that below its best has not settled and counts with its last epoch."
         )
     if study.benchmark and "benchmark_epoch" in runs.results:
