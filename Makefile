@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint format reproduce-decay_mnist reproduce-decay_cifar10 reproduce-descent_line reproduce-fixed_mnist report tensorboard clean
+.PHONY: help setup demo test test-all lint format reproduce-decay_mnist reproduce-decay_cifar10 reproduce-descent_line reproduce-fixed_mnist report benchmark tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z_0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -73,6 +73,9 @@ STUDY ?= decay_mnist
 report: setup ## rebuild the report of STUDY (STUDY=decay_mnist) and open it
 	$(BIN)/python -m src.report study=$(STUDY)
 	$(BIN)/python -m webbrowser -t "file://$(CURDIR)/outputs/reports/$(STUDY)/index.html"
+
+benchmark: setup ## how fast this is here, against the plain ways; 3 minutes
+	$(BIN)/python -m src.benchmark
 
 tensorboard: setup ## look at the curves of all runs in outputs/
 	$(BIN)/tensorboard --logdir outputs
