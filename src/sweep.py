@@ -73,8 +73,9 @@ class Run:
     def fail(self, reason: str) -> None:
         """Notes why it failed, also in its folder, unless that cannot be written or another process trains it."""
         self.error = reason
-        with contextlib.suppress(UserError), self.folder.locked():
-            self.folder.record_failure(summarise(self.config, []), reason)
+        if (self.folder.result() or {}).get("error") != reason:  # else the process that failed has done it itself
+            with contextlib.suppress(UserError), self.folder.training(self.config, summarise(self.config, [])):
+                raise UserError(reason)
 
 
 def plan(configs: Sequence[Mapping[str, Any]], overrides: Sequence[Sequence[str]]) -> list[Run]:

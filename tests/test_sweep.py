@@ -73,6 +73,8 @@ def test_a_failure_is_noted_in_the_folder_but_not_under_another_process(run_conf
     run, other = Run(run_config(), {}), Run(run_config("seed=1"), {})
     run.fail("killed")
     assert json.loads(run.folder.result_file.read_text())["status"] == FAILED
+    assert run.folder.config() == run.config
+    assert run.folder.log_file.read_text().count("failed: killed") == 1
 
     leave_result(other, status="running")
     with other.folder.locked():
@@ -94,7 +96,7 @@ def test_close_shows_every_run_and_writes_results(run_config: RunConfig) -> None
     runs = plan([run_config("study=s", *job) for job in overrides], overrides)
     done = {"val_accuracy": 0.9125, "best_val_accuracy": 0.95, "lr_updates": 7, "convergence_epoch": 4}
     leave_result(runs[0], status="completed", **done)
-    leave_result(runs[1], status="diverged", val_accuracy=0.1)
+    leave_result(runs[1], status="diverged", val_accuracy=0.1, epochs_run=3)
     runs[2].fail("Traceback (most recent call last):\n  ...\nValueError: no such thing [really]\n")
 
     out = io.StringIO()
@@ -102,14 +104,18 @@ def test_close_shows_every_run_and_writes_results(run_config: RunConfig) -> None
 
     assert failures == 1
     lines = out.getvalue().splitlines()
-    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
-    assert cells[0] == ["0.1", "epoch", "64", "91.25%", "95.00%", "4", "7", "0", "completed"]
-    assert [row[-1] for row in cells] == ["completed", "diverged", "failed", "missing"]
+    rows = [line.split() for line in lines if line.lstrip().startswith("0.")]
+    assert rows == [
+        ["0.1", "epoch", "64", "91.25%", "95.00%", "4", "7", "completed"],
+        ["0.1", "epoch", "128", "10.00%", "0", "diverged", "after", "3"],
+        ["0.01", "epoch", "64", "0", "failed"],
+        ["0.01", "epoch", "128", "0", "missing"],
+    ]
     assert "failed: lr=0.01 data.limit=64" in lines
     assert "  ValueError: no such thing [really]" in lines
     assert f"  log: {runs[2].folder.log_file}" in lines
     with (runs[0].folder.path.parent / "results.csv").open() as file:
-        assert sorted(row["status"] for row in csv.DictReader(file)) == ["completed", "diverged"]
+        assert sorted(row["status"] for row in csv.DictReader(file)) == ["completed", "diverged", "failed"]
 
 
 def test_time_left_worked_by_hand() -> None:

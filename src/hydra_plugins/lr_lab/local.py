@@ -231,7 +231,7 @@ class _Sweep:
             self._elsewhere.append(run)
             self._display.say(f"elsewhere {run.name}: another process is training it")
             return
-        if reason:
+        if reason and not run.is_finished:
             run.fail(reason)
         if status == UNWRITABLE:
             self._allowed = 0
