@@ -39,7 +39,7 @@ def dense_hessian(module: Classification, inputs: torch.Tensor, targets: torch.T
     return torch.cat(rows)
 
 
-@pytest.mark.parametrize("momentum, decay, limit", [(0.0, 0.0, 2 / 0.1), (0.9, 0.0, 3.8 / 0.1), (0.9, 0.3, 37.7)])
+@pytest.mark.parametrize(("momentum", "decay", "limit"), [(0.0, 0.0, 2 / 0.1), (0.9, 0.0, 3.8 / 0.1), (0.9, 0.3, 37.7)])
 def test_sgd(momentum: float, decay: float, limit: float) -> None:
     """Weight decay moves the limit, not the sharpness, which is that of the loss people plot."""
     module, optimizer, inputs, targets = trained(

@@ -1,0 +1,99 @@
+"""The range test on a real network: its losses are those of training, and what it prints can be run."""
+
+import csv
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+from src.config import compose
+from src.errors import UserError
+from src.range_test import losses_at, range_test, result_folder, training_command
+from src.run_folder import RunFolder, run_path
+from src.train import train
+
+Configure = Callable[..., dict[str, Any]]
+
+SETTINGS = {"lr_min": 1e-4, "lr_max": 10.0, "steps": 100, "repeats": 2, "blow_up": 4.0}
+
+
+@pytest.fixture
+def range_config(run_config: Configure) -> Configure:
+    """A function of overrides: the configuration of a short range test, of which `changes` are made."""
+
+    def configuration(*overrides: str, **changes: Any) -> dict[str, Any]:
+        return run_config("model.width=0.5", *overrides) | {"range_test": SETTINGS | changes}
+
+    return configuration
+
+
+def test_at_one_rate_it_is_training(range_config: Configure) -> None:
+    config = range_config("sequence=constant", "optimizer=momentum", "model.dropout=0.3", "lr=0.02", "batch_size=20")
+    train(config)
+    steps = 13  # of 256 samples: twelve batches of 20 and one of 16
+    losses = losses_at(np.full(3 * steps, 0.02), config).reshape(3, steps)
+    means = np.average(losses, axis=1, weights=[20] * 12 + [16])
+    history = RunFolder(run_path(config)).history()
+    assert means.tolist() == pytest.approx([row["train_loss"] for row in history], rel=1e-6)
+
+
+def test_it_ends_where_the_loss_blows_up(range_config: Configure) -> None:
+    rates = np.geomspace(1e-2, 1e6, 100)
+    losses = losses_at(rates, range_config())
+    assert len(losses) < len(rates)
+    assert np.isfinite(losses[:-1]).all()
+
+
+def test_from_the_command_line(tmp_path: Path) -> None:
+    asked = ["optimizer=momentum", "lr=5", "data.limit=256", "model.width=0.5", f"output_dir={tmp_path}"]
+    settings = [f"range_test.{key}={value}" for key, value in SETTINGS.items()]
+    command = [sys.executable, "-m", "src.range_test", *asked, *settings, "trainer.accelerator=cpu"]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=250)
+    assert answer.returncode == 0, answer.stderr
+    *_, last = answer.stdout.splitlines()
+    words = shlex.split(last.removeprefix("Train with it: "))
+    assert words[:3] == ["python", "-m", "src.train"]
+    config = compose(*words[3:])
+    assert (config["data"]["limit"], config["optimizer"]["momentum"]) == (256, 0.9)
+    assert 1e-4 < config["lr"] < 1
+    assert "sharpness" in answer.stdout
+    folder = tmp_path / "range_tests" / "digits-mnist_cnn-momentum-seed0"
+    assert result_folder(config) == folder
+    with (folder / "losses.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["lr", "loss_seed0", "loss_seed1"]
+    assert [float(row["lr"]) for row in rows] == pytest.approx(np.geomspace(1e-4, 10, 100)[: len(rows)].tolist())
+    assert rows[0]["loss_seed0"] != rows[0]["loss_seed1"]
+    assert (folder / "range_test.png").stat().st_size > 1000
+
+
+def test_adam_has_no_limit_before_it_starts(range_config: Configure) -> None:
+    rate, sentences = range_test(range_config("optimizer=adam", lr_min=1e-6, repeats=1))
+    assert 1e-5 < rate < 0.1
+    assert "sharpness" not in " ".join(sentences)
+
+
+def test_the_command_repeats_what_was_tested() -> None:
+    overrides = ["data=mnist", "lr=0.3", "range_test.steps=500", "+range_test.x=1", "data.root=a folder"]
+    assert training_command(0.04567, overrides) == "python -m src.train data=mnist 'data.root=a folder' lr=0.046"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"lr_min": 0.0}, "0 < lr_min < lr_max"),
+        ({"lr_min": 1.0, "lr_max": 0.1}, "0 < lr_min < lr_max"),
+        ({"steps": 50}, "steps=50 .* at least 100"),
+        ({"repeats": 0}, "repeats=0 .* at least 1"),
+        ({"blow_up": 1.0}, "above 1"),
+    ],
+)
+def test_settings_that_allow_no_test(range_config: Configure, settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        range_test(range_config(**settings))
