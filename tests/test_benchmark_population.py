@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def test_everything_is_measured_and_shown(tmp_path: Path) -> None:
         for precision in ("fp32", "tf32", "bf16"):
             assert findings.stacks[CASE, Way(convolution, precision), 2] > 0
         assert findings.stacks[CASE, Way(convolution, graphs=False), 2] > 0
+        assert findings.stacks[CASE, Way(convolution, one_seed=True), 2] > 0
         assert findings.leaking[CASE, convolution] is False
     found = rows(findings)
     assert len(found) == 1 + len(findings.stacks)
@@ -66,6 +68,9 @@ def test_the_fastest_way_is_that_with_the_most_samples() -> None:
     assert findings.fastest(CASE, 2, ("fp32", "bf16")) == other
     assert findings.fastest(CASE, 3) == large
     assert findings.fastest(CASE, 5) == Way()
+    assert str(replace(other, one_seed=True)) == "matmul, bf16, graphs, one seed"
+    findings.stacks[CASE, replace(fast, one_seed=True), 2] = 10.0  # is no way to train several seeds
+    assert findings.fastest(CASE, 2) == fast
     assert findings.best_single(CASE) == 2.5
 
 
