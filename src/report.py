@@ -98,6 +98,8 @@ def _combined(study: Study, output_dir: Path) -> tuple[Study, Runs]:
 def _assemble(study: Study, runs: Runs, folder: Path, claims: Sequence[Claim], output_dir: Path) -> page.Report:
     values = Values(runs.results, [setting.name for setting in study.settings], f"The table of {study.name}")
     tables = [report_tables.comparison(study, values, runs)]
+    if like := report_tables.likeness(study, values):
+        tables.append(like)
     made = page.Report(
         study=study,
         headline=[],

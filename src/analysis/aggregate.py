@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -54,11 +55,11 @@ METRICS = {
     "predicted_contraction": Metric("the same by theory", lowest=True),
     "rate_limit": Metric("limit of the rate by theory"),
     "best_rate": Metric("best rate by theory"),
-    "largest_rise": Metric("largest rise of the loss in a step, over the first loss", lowest=True),
+    "largest_rise": Metric("largest rise of the training loss in an epoch, over the first loss", lowest=True),
 }
 
 # What histories alone can tell. A table that was made without them does not have these columns.
-_FROM_HISTORIES = ("benchmark_epoch", "early_falls")
+_FROM_HISTORIES = ("benchmark_epoch", "early_falls", "largest_rise")
 
 # What a run without a number in these columns means: it never got there, or its loss was not finite.
 _MISSING_IS_INFINITE = ("convergence_epoch", "benchmark_epoch", "arrival_step", "val_loss", "train_loss")
@@ -240,6 +241,7 @@ def judged(runs: Runs, study: Study) -> Runs:
     by_run = histories.groupby("run")
     for column in (column for column in histories if column not in ("run", *HISTORY_COLUMNS)):  # the probes'
         results[column] = results["run"].map(by_run[column].last())
+    results["largest_rise"] = results["run"].map(by_run["train_loss"].agg(_largest_rise))
     if "distance" in histories:
         followed = {run: _descent(history) for run, history in by_run}
         found = pd.DataFrame([followed.get(run, {}) for run in results["run"]], index=results.index, dtype=float)
@@ -268,8 +270,18 @@ def _descent(history: pd.DataFrame) -> dict[str, float | None]:
         "predicted_contraction": descent.predicted_contraction(lr, curvatures),
         "rate_limit": descent.rate_limit(curvatures),
         "best_rate": descent.best_rate(curvatures),
-        "largest_rise": descent.largest_rise(history["train_loss"].tolist()),
     }
+
+
+def _largest_rise(losses: pd.Series) -> float:
+    """The largest rise from an epoch to the next as a part of the first loss; negative if the loss never rises.
+
+    Infinite if a loss is not finite, nan for a single epoch.
+    """
+    values = losses.to_numpy(float)
+    if not np.isfinite(values).all():
+        return math.inf
+    return float(np.diff(values).max() / values[0]) if len(values) > 1 else math.nan
 
 
 def _falls(accuracy: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import isfinite, log, nan
+from math import log, nan
 
 # The error has arrived when this part of it is left.
 ARRIVED = 0.01
@@ -58,9 +58,3 @@ def arrival_step(distances: Sequence[float]) -> float | None:
         if after <= goal:
             return step + log(before / goal) / log(before / after)
     return None
-
-
-def largest_rise(losses: Sequence[float]) -> float:
-    """The largest rise of the loss in one step, as a part of the first loss; 0 if it never rises."""
-    rises = [after - before for before, after in pairwise(losses) if isfinite(after)]
-    return max(0.0, *rises) / losses[0] if rises else nan

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, isnan, nan
+from math import exp, inf, isfinite, isnan, log, nan
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ import pandas as pd
 from src.analysis import statistics
 from src.analysis.aggregate import METRICS, Metric, Runs, Values
 from src.analysis.claims import Finding
+from src.analysis.published import smallest_set
 from src.analysis.statistics import Estimate, Evidence, Verdict
 from src.analysis.study import Setting, Study
 from src.run_folder import write_text
@@ -210,11 +211,52 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
             "whose smoothed accuracy reaches that setting's final accuracy, with the number of runs that ever do; "
             "the others are censored at their last epoch."
         )
+    if "val_accuracy" in metrics:
+        notes += _size_of_the_documents_set(study)
     for optimizer, rows in runs.results.groupby("optimizer") if "momentum" in runs.results else ():
         momenta = sorted(set(rows["momentum"].dropna()))
         if momenta:
             notes.append(f"Momentum of {optimizer}: {', '.join(f'{m:g}' for m in momenta)}.")
     return notes
+
+
+def _size_of_the_documents_set(study: Study) -> list[str]:
+    percentages = [100 * s.published["val_accuracy"] for s in study.settings if "val_accuracy" in s.published]
+    if not percentages:
+        return []
+    decimals = max(len(f"{percentage:.8g}".partition(".")[2]) for percentage in percentages)
+    size = smallest_set(percentages, decimals)
+    if size is None:
+        return []
+    return [
+        f"The document's accuracies are all possible, as single counts, on a set of {size:,} samples and on no smaller."
+    ]
+
+
+def likeness(study: Study, values: Values) -> Table | None:
+    """How far each group is from the document's numbers, where several are held against the same; else None."""
+    published = [tuple(sorted(setting.published.items())) for setting in study.settings if setting.published]
+    if len(set(published)) == len(published):
+        return None
+    records, rows = [], []
+    for group, settings in study.groups.items():
+        held = [setting for setting in settings if setting.published and values.run_count(setting.name)]
+        if not held:
+            continue
+        record: dict[str, Any] = {"group": group, "settings": len(held)}
+        row = {study.grouped_by.capitalize(): group, "Settings": str(len(held))}
+        for metric in (m for m in table_metrics(study, values) if all(m in setting.published for setting in held)):
+            pairs = [(_estimate(values, setting.name, metric).centre, setting.published[metric]) for setting in held]
+            if METRICS[metric].fraction:
+                record[metric] = fmean(abs(ours - document) for ours, document in pairs)
+                row[f"{METRICS[metric].label.capitalize()}: points apart"] = number(record[metric], metric)
+            else:
+                record[metric] = exp(fmean(abs(log(ours / document)) for ours, document in pairs))
+                row[f"{METRICS[metric].label.capitalize()}: times as much, or as little"] = f"{record[metric]:.3g}"
+        records.append(record)
+        rows.append(row)
+    note = "Means over the settings that have a number of the document; of factors the geometric mean."
+    return _table("likeness", "How far each is from the document's numbers", rows, records, [note])
 
 
 def _counts(runs: Runs, column: str) -> bool:

@@ -1,0 +1,24 @@
+"""What a document's own numbers give away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_MOST = 100_000
+
+
+def smallest_set(percentages: Sequence[float], decimals: int) -> int | None:
+    """The fewest samples of which every percentage can be the part that is right, rounded to that many decimals.
+
+    An accuracy is a count over the size of its data set. Two decimals fit every set of 10,000; what fits a far smaller
+    one throughout was probably measured on few samples. None if no set of up to 100,000 fits: then the numbers are
+    no single counts, but means for example.
+    """
+    sizes = np.arange(1, _MOST + 1)
+    fits = np.ones(len(sizes), dtype=bool)
+    for percentage in percentages:
+        nearest = np.rint(percentage / 100 * sizes)
+        fits &= np.abs(100 * nearest / sizes - percentage) <= 0.5 * 10.0**-decimals * (1 + 1e-6)
+    return int(sizes[fits][0]) if fits.any() else None
