@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint format reproduce-decay_mnist reproduce-decay_cifar10 reproduce-descent_line reproduce-fixed_mnist report benchmark tensorboard clean
+.PHONY: help setup demo test test-all lint format reproduce-decay_mnist reproduce-decay_cifar10 reproduce-descent_line reproduce-fixed_mnist report benchmark benchmark-population tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z_0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ report: setup ## rebuild the report of STUDY (STUDY=decay_mnist) and open it
 
 benchmark: setup ## how fast this is here, against the plain ways; 3 minutes
 	$(BIN)/python -m src.benchmark
+
+benchmark-population: setup ## on a GPU: stacks of runs against single ones, and how they grow; under 8 minutes
+	$(BIN)/python -m src.benchmark_population
 
 tensorboard: setup ## look at the curves of all runs in outputs/
 	$(BIN)/tensorboard --logdir outputs

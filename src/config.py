@@ -10,6 +10,7 @@ from typing import Any
 
 import hydra
 from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -64,6 +65,7 @@ def compose(*overrides: str) -> dict[str, Any]:
     Raises:
         UserError: as `resolve`.
     """
+    GlobalHydra.instance().clear()  # inside of a hydra.main one is there already
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
         cfg = hydra.compose("train", list(overrides), return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
