@@ -134,7 +134,10 @@ def sentences(reading: Reading) -> list[str]:
     """What was read, and why the suggestion follows from it."""
     start, lowest = reading.losses[0], reading.losses.min()
     if reading.rose:
-        top = f"Above {reading.largest_stable:.2g}, the largest stable rate, it blows up or loses over half of what it had gained."
+        top = (
+            f"Above {reading.largest_stable:.2g}, the largest stable rate, it blows up or loses over half of what it "
+            "had gained."
+        )
     else:
         top = (
             f"It lost no half of that up to the last rate, {reading.largest_stable:.2g}, so the largest stable rate "
