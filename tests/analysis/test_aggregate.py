@@ -106,3 +106,24 @@ def test_curves_are_over_finished_runs_as_far_as_they_went(tmp_path: Path) -> No
     loss = runs.curve("all runs", "val_loss")
     assert loss["high"].iloc[1] == pytest.approx(2.3 * 0.4), "what is not finite is left out"
     assert runs.curve("nobody", "val_loss").empty
+
+
+@pytest.mark.parametrize(
+    ("losses", "rise"), [([2.0, 1.0, 1.5, 0.5], 0.25), ([2.0, 1.0, 0.8, 0.4], -0.1), ([2.0, float("nan")], inf)]
+)
+def test_the_largest_rise_of_the_training_loss(tmp_path: Path, losses: list[float], rise: float) -> None:
+    """From 1 to 1.5, over the first 2; without a rise the smallest fall, from 1 to 0.8."""
+    write_run(tmp_path, "mine", RISING[: len(losses)], train_loss=losses)
+    runs = read_runs(tmp_path / "mine")
+    assert judged(runs, discover("mine", runs.finished)).results["largest_rise"].item() == pytest.approx(rise)
+
+
+def test_a_probes_column_counts_with_its_last_value(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, "mine", RISING)
+    measured = [3.0, None, 5.0, None, None, None, None, None]
+    rows = [row | {"sharpness": value} for row, value in zip(folder.history(), measured, strict=True)]
+    folder.write_history(rows)
+    runs = read_runs(tmp_path / "mine")
+    results = judged(runs, discover("mine", runs.finished)).results
+    assert results["sharpness"].item() == 5
+    assert Values(results, ["all runs"], "it").series("all runs", "sharpness") == {0: 5}

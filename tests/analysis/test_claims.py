@@ -112,6 +112,19 @@ def test_each_test_where_it_holds_and_upside_down(
     assert (_verdict(holds, test, **arguments), _verdict(upside_down, test, **arguments)) == verdicts
 
 
+@pytest.mark.parametrize(("margin", "verdict"), [(1.5, "reproduced"), (0.5, "not reproduced")])
+def test_two_metrics_agree_within_a_margin(margin: float, verdict: str) -> None:
+    """Measured and predicted lie 1 apart, give or take a fifth."""
+    rows = [
+        {"setting": name, "seed": seed, "status": "completed", "measured": at + WOBBLE[seed % 8], "predicted": at + 1}
+        for name, at in (("a", 10), ("b", 20))
+        for seed in SEEDS
+    ]
+    values = Values(pd.DataFrame(rows), ["a", "b"], "the test")
+    arguments = {"metric": "measured", "reference": "predicted", "settings": "*", "margin": margin}
+    assert _verdict(values, "agree", **arguments) == verdict
+
+
 def test_a_lead_is_the_paired_t_test_of_scipy() -> None:
     values = _values(a=10, b=10.1)
     found = evidence(Claim("x", "", "", "ahead", arguments={"metric": "val_accuracy", "of": {"b": "a"}}), values)

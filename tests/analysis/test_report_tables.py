@@ -138,3 +138,34 @@ def test_files(runs_and_study: tuple[Runs, Study], tmp_path: Path) -> None:
     read = pd.read_csv(tmp_path / "comparison.csv", float_precision="round_trip")
     assert read["val_accuracy"].tolist() == table.frame["val_accuracy"].tolist()
     assert (tmp_path / "comparison.md").read_text() == table.markdown()
+
+
+def test_likeness_by_hand(tmp_path: Path) -> None:
+    """Two methods held against the same two numbers; one ends 1 and 3 points away, the other 10 and 20."""
+    rivals = {("sgd", 0.1): 0.81, ("sgd", 0.01): 0.73, ("adam", 0.1): 0.9, ("adam", 0.01): 0.5}
+    document = {0.1: 0.8, 0.01: 0.7}
+    settings = []
+    for (optimizer, lr), accuracy in rivals.items():
+        write_run(tmp_path, "mine", [accuracy] * 5, lr=lr, val_loss=[0.2] * 5, optimizer=optimizer)
+        where = {"optimizer": optimizer, "lr": lr}
+        published = {"val_accuracy": document[lr], "val_loss": 0.1 if lr == 0.1 else 0.4}
+        settings.append(Setting(f"{optimizer}_{lr}", str(lr), where, optimizer, published))
+    study = Study("mine", "Mine", settings=settings, metrics=["val_accuracy", "val_loss"])
+    runs = judged(read_runs(tmp_path / "mine"), study)
+    table = report_tables.likeness(study, _values(runs, study))
+    assert table is not None
+    assert [row[:3] for row in table.rows] == [["sgd", "2", "2.00"], ["adam", "2", "15.00"]]
+    assert table.frame["val_loss"].tolist() == pytest.approx([2, 2])  # once twice, once half
+
+
+def test_likeness_takes_rivals(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    assert report_tables.likeness(study, _values(runs, study)) is None
+
+
+def test_the_study_says_what_its_table_shows(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    study = replace(study, metrics=["val_loss", "val_accuracy"], grouped_by="method")
+    header = report_tables.comparison(study, _values(runs, study), runs).header
+    assert list(header[:4]) == ["Method", "Setting", "Final validation loss", "Final validation accuracy (%)"]
+    assert "Epochs to convergence" not in header
