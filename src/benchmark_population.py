@@ -21,7 +21,6 @@ from typing import Any
 import hydra
 import matplotlib.pyplot as plt
 import torch
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
@@ -323,7 +322,6 @@ def draw(findings: Findings, reference: int, machine: str, file: Path) -> None:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="benchmark_population")
 def main(cfg: DictConfig) -> None:
     """Measures, prints the table, writes population.csv and population.png."""
-    GlobalHydra.instance().clear()  # for compose, which starts its own
     console = Console()
     machine = device_name(device())
     folder = Path(cfg.output_dir).absolute()
