@@ -119,10 +119,7 @@ def build_probes(config: Config) -> list[pl.Callback]:
 
 def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Trainer:
     """The Trainer with everything switched off that the callbacks do themselves."""
-    # What Lightning has to say goes to the run's log; the terminal is for the run.
-    logging.getLogger("pytorch_lightning").handlers.clear()
-    logging.getLogger("pytorch_lightning").propagate = True
-    logging.captureWarnings(True)
+    quieten_lightning()
     return build(
         config["trainer"],
         max_epochs=config["epochs"],
@@ -133,3 +130,10 @@ def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Traine
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+
+
+def quieten_lightning() -> None:
+    """Lets what Lightning has to say go to the run's log only; the terminal is for the run."""
+    logging.getLogger("pytorch_lightning").handlers.clear()
+    logging.getLogger("pytorch_lightning").propagate = True
+    logging.captureWarnings(True)

@@ -43,13 +43,15 @@ from src.run_folder import RunFolder, collect_results, run_path, write_csv
 
 plt.switch_backend("agg")
 
-PLAIN, TEMPLATE, BARE, OURS, SWEEP = "plain loop", "Lightning template", "bare loop", "lr-lab run", "lr-lab sweep"
+PLAIN, TEMPLATE, BARE = "plain loop", "Lightning template", "bare loop"
+OURS, SWEEP, POPULATION = "lr-lab run", "lr-lab sweep", "lr-lab population"
 WHAT = {
     PLAIN: "(a) DataLoader, torchvision transforms, .item() each step",
     TEMPLATE: "(b) the same in Lightning, torchmetrics and progress bar each step",
     BARE: "(c) tensors in memory, nothing recorded: the practical limit",
     OURS: "(d) one run with history, schedule, TensorBoard, checkpoint, metrics",
-    SWEEP: "(e) a sweep on all cores, per run",
+    SWEEP: "(e) a sweep on all cores or GPUs, per run",
+    POPULATION: "(f) a sweep of 28 runs as one stack on a GPU, per run",
 }
 
 
@@ -276,36 +278,49 @@ def measure(case: Case, rounds: int, folder: Path) -> Iterator[dict[str, float]]
         yield {name: 1000 * value / case.steps for name, value in seconds.items()}
 
 
-def sweep_milliseconds(case: Case, folder: Path) -> float:
-    """(e) Milliseconds per step of a sweep's runs, shared out over the slots that train at the same time.
+def sweep_milliseconds(case: Case, folder: Path, launcher: str, runs: int, slots: int) -> float:
+    """(e), (f) Milliseconds per step of a sweep's runs, shared out over the `slots` that train at the same time.
 
-    Two runs a slot, from the first batch of a run to its result: the start of the processes is left out.
+    From the first batch of a run to its result: the start of the processes is left out.
     """
-    slots, epochs = torch.cuda.device_count() or len(os.sched_getaffinity(0)), 4
-    seeds = ",".join(map(str, range(2 * slots)))
+    epochs = 4
     with tempfile.TemporaryDirectory(dir=folder) as output_dir:
+        seeds = ",".join(map(str, range(runs)))
         overrides = [*case.overrides, f"epochs={epochs}", f"output_dir={output_dir}", f"seed={seeds}"]
-        command = [sys.executable, "-m", "src.train", "-m", *overrides]
+        command = [sys.executable, "-m", "src.train", "-m", f"hydra/launcher={launcher}", *overrides]
         subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[1])
         results = collect_results(Path(output_dir) / "first_look")
     return 1000 * statistics.mean(r["wall_seconds"] for r in results) / slots / (epochs * case.steps)
 
 
+def sweeps(case: Case, folder: Path) -> dict[str, float]:
+    """Both kinds of sweep; the population only where there is a GPU, which it is for."""
+    gpus = torch.cuda.device_count()
+    slots = gpus or len(os.sched_getaffinity(0))
+    milliseconds = {SWEEP: sweep_milliseconds(case, folder, "local", 2 * slots, slots)}
+    if gpus:
+        # A member's seconds are its share of the stack's, so there is one slot per GPU whatever the stack's size.
+        milliseconds[POPULATION] = sweep_milliseconds(case, folder, "population", 28 * gpus, gpus)
+    return milliseconds
+
+
 def ratios(median: dict[str, float]) -> dict[str, float]:
     """How far ours is from the practical limit, and ahead of the plain ways."""
-    return {
-        "(d) / (c)": median[OURS] / median[BARE],
-        "(a) / (d)": median[PLAIN] / median[OURS],
-        "(b) / (d)": median[TEMPLATE] / median[OURS],
-        "(d) / (e)": median[OURS] / median[SWEEP],
+    against = {
+        "(d) / (c)": (OURS, BARE),
+        "(a) / (d)": (PLAIN, OURS),
+        "(b) / (d)": (TEMPLATE, OURS),
+        "(d) / (e)": (OURS, SWEEP),
+        "(d) / (f)": (OURS, POPULATION),
     }
+    return {name: median[one] / median[other] for name, (one, other) in against.items() if other in median}
 
 
 def draw(medians: dict[Case, dict[str, float]], machine: str, file: Path) -> None:
     """Bars of milliseconds per step: a panel per case, a bar per contender."""
     figure, axes = plt.subplots(1, len(medians), figsize=(3.2 * len(medians), 2.8), sharey=True, squeeze=False)
     for axis, (case, median) in zip(axes[0], medians.items(), strict=True):
-        colors = ["#0072B2" if name in (OURS, SWEEP) else "#999999" for name in median]
+        colors = ["#0072B2" if name in (OURS, SWEEP, POPULATION) else "#999999" for name in median]
         bars = axis.barh(list(median), list(median.values()), color=colors)
         axis.bar_label(bars, fmt="%.1f", padding=2)
         axis.margins(x=0.18)
@@ -322,8 +337,8 @@ def markdown(medians: dict[Case, dict[str, float]], machine: str) -> str:
     """The table of the README."""
     titles = [f"{case.model}, batch {case.batch_size}" for case in medians]
     lines = [f"| ms per step on {machine} | " + " | ".join(titles) + " |", "|---|" + "---:|" * len(titles)]
-    for name, what in WHAT.items():
-        lines.append(f"| {what} | " + " | ".join(f"{median[name]:.2f}" for median in medians.values()) + " |")
+    for name in next(iter(medians.values())):
+        lines.append(f"| {WHAT[name]} | " + " | ".join(f"{median[name]:.2f}" for median in medians.values()) + " |")
     by_case = [ratios(median) for median in medians.values()]
     for name in by_case[0]:
         lines.append(f"| **{name}** | " + " | ".join(f"**{ratio[name]:.2f}**" for ratio in by_case) + " |")
@@ -335,8 +350,8 @@ def show(medians: dict[Case, dict[str, float]], machine: str, console: Console) 
     table.add_column("")
     for case in medians:
         table.add_column(f"{case.model}\nbatch {case.batch_size}", justify="right")
-    for name, what in WHAT.items():
-        table.add_row(what, *(f"{median[name]:.2f}" for median in medians.values()))
+    for name in next(iter(medians.values())):
+        table.add_row(WHAT[name], *(f"{median[name]:.2f}" for median in medians.values()))
     table.add_section()
     for name in ratios(next(iter(medians.values()))):
         table.add_row(name, *(f"{ratios(median)[name]:.2f}" for median in medians.values()))
@@ -347,6 +362,7 @@ def show(medians: dict[Case, dict[str, float]], machine: str, console: Console) 
 def main(cfg: DictConfig) -> None:
     """Measures, prints the table, writes benchmark.csv, .md and .png."""
     console = Console()
+    assembly.quieten_lightning()
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     gpu = torch.cuda.is_available()
@@ -367,7 +383,7 @@ def main(cfg: DictConfig) -> None:
                     for k, v in times.items()
                 ]
             medians[case] = {name: statistics.median(times[name] for times in rounds) for name in rounds[0]}
-            medians[case][SWEEP] = sweep_milliseconds(case, folder)
+            medians[case] |= sweeps(case, folder)
     write_csv(folder / "benchmark.csv", list(rows[0]), rows)
     (folder / "benchmark.md").write_text(markdown(medians, machine), encoding="utf-8")
     draw(medians, machine, folder / "benchmark.png")
