@@ -32,7 +32,7 @@ def test_the_loops_train_the_network_they_are_given(tmp_path: Path) -> None:
 
 def test_the_table_holds_the_medians_and_their_ratios() -> None:
     text = markdown({CASE: {PLAIN: 20.0, TEMPLATE: 24.0, BARE: 5.0, OURS: 6.0, SWEEP: 4.0}}, "a machine")
-    rows = dict(line.strip("| ").split(" | ") for line in text.splitlines() if line.count("|") == 3)
+    rows = dict(line.strip("| ").split(" | ") for line in text.splitlines() if " | " in line)
     assert rows["ms per step on a machine"] == "simple_cnn, batch 8"
     assert rows["**(d) / (c)**"] == "**1.20**"
     assert rows["**(b) / (d)**"] == "**4.00**"
