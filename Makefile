@@ -66,6 +66,7 @@ reproduce-fixed_mnist: setup ## fixed rates, schedules and a look at optimizers 
 	$(FIXED_MNIST) 'seed=$(SEEDS)' $(EVERY_STEP) warmup=linear warmup.length=938
 	$(FIXED_MNIST) 'seed=$(SEEDS)' $(EVERY_STEP) sequence=triangular sequence.half_cycle=1876
 	$(FIXED_MNIST) seed=0 optimizer=adam,momentum lr=0.1,0.01,0.001,0.0001,0.00001
+	$(FIXED_MNIST) seed=0 optimizer=adam data=digits lr=0.1,0.01,0.001,0.0001,0.00001
 	$(BIN)/python -m src.report study=fixed_mnist
 
 STUDY ?= decay_mnist

@@ -177,8 +177,9 @@ def _illustrate(
         elif entry["kind"] == "contraction":
             names = values.match(entry["settings"])
             rows = runs.finished[runs.finished["setting"].isin(names)]
-            figures.save(descent_figures.contraction(rows), path)
-            shown.append(page.Picture(entry["caption"], path.with_suffix(".svg")))
+            if "contraction" in rows:  # not in a table alone
+                figures.save(descent_figures.contraction(rows), path)
+                shown.append(page.Picture(entry["caption"], path.with_suffix(".svg")))
         elif entry["kind"] in ("examples", "fit", "path", "animation"):
             _draw_from_data(entry, study, runs, output_dir / study.name, path)
             if file := page.figure_file(path):  # one that an earlier report drew, where the data are not at hand
