@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -121,7 +121,7 @@ class Axis:
     limits: tuple[float, float]
     closer_epochs: tuple[float, float]
     closer_limits: tuple[float, float] | None
-    scale: str = "linear"
+    scale: Literal["linear", "log"] = "linear"
 
     @classmethod
     def of(cls, figure: Mapping[str, Any], study: Study, runs: Runs, names: Sequence[str]) -> Axis:

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from src.analysis.aggregate import METRICS, Runs
 from src.analysis.claims import Finding
-from src.analysis.interactive import Drawing, Panel, library
+from src.analysis.interactive import Drawing, Panel
 from src.analysis.report_tables import Table, interval, number, p_value
 from src.analysis.study import Study
 
@@ -144,7 +144,6 @@ def html(report: Report) -> str:
         {name: getattr(report, name) for name in report.__dataclass_fields__}
         | {
             "counts": report.counts,
-            "library": Markup(library()) if report.drawing.divs else "",
             "drawing": Drawing(Markup(report.drawing.script), {n: Markup(d) for n, d in report.drawing.divs.items()}),
         }
     )
