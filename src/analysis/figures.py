@@ -176,7 +176,7 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
     return figure
 
 
-def loss_scale(runs: Runs, names: Sequence[str], column: str) -> str:
+def loss_scale(runs: Runs, names: Sequence[str], column: str) -> Literal["linear", "log"]:
     """ "log" for losses of these settings that span over a factor of 100, as where one diverges; else "linear"."""
     curves = [table for name in names if len(table := runs.curve(name, column))]
     if "loss" not in column or not curves:

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import MeanMetric, Metric
 
 from src.chance import stream
 from src.data.in_memory import Block
@@ -104,9 +104,9 @@ class BlockModule(pl.LightningModule):
     def validation_step(self, block: Block, _: int) -> None:
         for inputs, targets in block:
             outputs = self.net(inputs)
-            self.validation["val_loss"].update(self.criterion(outputs, targets), weight=len(targets))
+            self._metrics["val_loss"].update(self.criterion(outputs, targets), weight=len(targets))
             if self.counts_hits:
-                self.validation["val_accuracy"].update(outputs, targets)
+                self._metrics["val_accuracy"].update(outputs, targets)
 
     def on_validation_epoch_end(self) -> None:
         self.log_dict(self._take_metrics())
@@ -121,8 +121,12 @@ class BlockModule(pl.LightningModule):
         self.train(training)
         return {name: value.item() for name, value in self._take_metrics().items()}
 
+    @property
+    def _metrics(self) -> dict[str, Metric]:
+        return cast(dict[str, Metric], dict(self.validation))
+
     def _take_metrics(self) -> dict[str, Tensor]:
-        values = {name: metric.compute() for name, metric in self.validation.items()}
-        for metric in self.validation.values():
+        values = {name: metric.compute() for name, metric in self._metrics.items()}
+        for metric in self._metrics.values():
             metric.reset()
         return values
