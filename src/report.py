@@ -111,16 +111,18 @@ def _assemble(study: Study, runs: Runs, folder: Path, claims: Sequence[Claim], o
     )
     if study.reads:  # selection, curves and advice stand in the reports of the studies read
         return made
-    picks = report_tables.pick(study, values)
+    contest = study.without_exploration
+    contenders = Values(runs.results, [setting.name for setting in contest.settings], values.place)
+    picks = report_tables.pick(contest, contenders)
     if picks:
-        tables.append(report_tables.selection(study, picks))
-        second = report_tables.against_benchmarks(study, values, picks)
+        tables.append(report_tables.selection(contest, picks))
+        second = report_tables.against_benchmarks(contest, contenders, picks)
         tables += [second] if second else []
     illustrations, drawing = _illustrate(study, runs, values, picks, folder / "figures", output_dir)
     return replace(
         made,
-        headline=headline(study, values),
-        advice=advise(study, values, runs),
+        headline=headline(contest, contenders),
+        advice=advise(contest, contenders, runs.of(contenders.settings)),
         illustrations=illustrations,
         drawing=drawing,
     )

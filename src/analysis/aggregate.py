@@ -81,6 +81,10 @@ class Runs:
     def finished(self) -> pd.DataFrame:
         return self.results[self.results["status"].isin(FINISHED)]
 
+    def of(self, settings: Sequence[str]) -> Runs:
+        """Those that belong to the settings."""
+        return replace(self, results=self.results[self.results["setting"].isin(settings)])
+
     def curve(self, setting: str, column: str) -> pd.DataFrame:
         """Over the finished runs of a setting: `epoch` (from 1), `mean`, `low` and `high` of the seeds.
 

@@ -107,7 +107,8 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
     metrics = table_metrics(study, values)
     records = [_comparison_record(setting, values, runs, metrics) for setting in study.settings]
     columns = [*metrics, *(f"document_{metric}" for metric in metrics)]
-    best = {column: _best([record[column] for record in records], column) for column in columns}
+    judged = [record for record in records if record["group"] not in study.exploration]
+    best = {column: _best([record[column] for record in judged], column) for column in columns}
     rows = []
     for setting, record in zip(study.settings, records, strict=True):
         row = {study.grouped_by.capitalize(): setting.group, "Setting": setting.label}

@@ -7,7 +7,7 @@ are `conf/claims/<name>.yaml`. A folder of runs without a file there is a study 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class Study:
         metrics: the columns of its table, first what settings are judged by; none: the final accuracy, or loss, and
             convergence.
         grouped_by: what the groups are, in a word.
+        exploration: groups that the tables show and nothing else judges.
         tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
         figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see figures.py).
         choices: what the document leaves open, each a mapping with `what`, `value`, `why`.
@@ -69,6 +70,7 @@ class Study:
     benchmark: str | None = None
     metrics: Sequence[str] = ()
     grouped_by: str = "strategy"
+    exploration: Sequence[str] = ()
     tolerance: float | None = None
     figures: Sequence[Mapping[str, Any]] = ()
     choices: Sequence[Mapping[str, Any]] = ()
@@ -86,6 +88,11 @@ class Study:
         for setting in self.settings:
             groups.setdefault(setting.group, []).append(setting)
         return groups
+
+    @property
+    def without_exploration(self) -> Study:
+        """The study of the settings that are judged."""
+        return replace(self, settings=[setting for setting in self.settings if setting.group not in self.exploration])
 
     @property
     def compared_groups(self) -> dict[str, list[Setting]]:

@@ -163,6 +163,16 @@ def test_likeness_takes_rivals(runs_and_study: tuple[Runs, Study]) -> None:
     assert report_tables.likeness(study, _values(runs, study)) is None
 
 
+def test_what_is_explored_is_not_judged(runs_and_study: tuple[Runs, Study]) -> None:
+    """Both rates end above the benchmark; explored, they stand in the table, but the benchmark is its best."""
+    runs, study = runs_and_study
+    study = replace(study, exploration=["Rates"])
+    rows = report_tables.comparison(study, _values(runs, study), runs).rows
+    assert [row[1] for row in rows] == ["SGD", "LOW", "HIGH"]
+    assert [row[2].startswith("**") for row in rows] == [True, False, False]
+    assert [setting.name for setting in study.without_exploration.settings] == ["sgd"]
+
+
 def test_the_study_says_what_its_table_shows(runs_and_study: tuple[Runs, Study]) -> None:
     runs, study = runs_and_study
     study = replace(study, metrics=["val_loss", "val_accuracy"], grouped_by="method")
