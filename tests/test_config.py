@@ -44,7 +44,9 @@ def test_an_unknown_choice_names_the_known_ones(argument: str) -> None:
         check_choices(["-m", argument])
 
 
-@pytest.mark.parametrize("argument", ["strategy=epoch,cutoff", "lr=0.1", "strategy=choice(epoch,cutoff)", "-m", "~warmup"])
+@pytest.mark.parametrize(
+    "argument", ["strategy=epoch,cutoff", "lr=0.1", "strategy=choice(epoch,cutoff)", "-m", "~warmup"]
+)
 def test_choices_that_hydra_understands_pass(argument: str) -> None:
     check_choices([argument])
 

@@ -29,9 +29,11 @@ numbers = st.floats(allow_nan=False) | st.just(math.nan)
 
 @pytest.mark.parametrize(
     "override",
-    ["lr=0.02", "epochs=4", "batch_size=32", "seed=1", "data.limit=128", "data.split_seed=1", "model.dropout=0.1"]
-    + ["optimizer.weight_decay=0.1", "optimizer=adam", "sequence=cyclic", "strategy=cutoff"]
-    + ["warmup=linear", "trainer.precision=bf16-mixed", "+trainer.limit_train_batches=2"],
+    [
+        *("lr=0.02", "epochs=4", "batch_size=32", "seed=1", "data.limit=128", "data.split_seed=1", "model.dropout=0.1"),
+        *("optimizer.weight_decay=0.1", "optimizer=adam", "sequence=cyclic", "strategy=cutoff"),
+        *("warmup=linear", "trainer.precision=bf16-mixed", "+trainer.limit_train_batches=2"),
+    ],
 )
 def test_what_shapes_the_result_names_another_folder(run_config: Configure, override: str) -> None:
     assert run_path(run_config(override)) != run_path(run_config())
@@ -84,9 +86,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(
-    tmp_path: Path
-) -> None:
+def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path: Path) -> None:
     file = tmp_path / "file"
     write_text(file, "before")
     os.symlink("/dev/full", tmp_path / f".file.{os.getpid()}")  # where the text is written aside
