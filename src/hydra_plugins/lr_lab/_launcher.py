@@ -84,9 +84,9 @@ class SweepLauncher(Launcher):
 
         # Without a terminal there is no width to keep to, and a wrapped table is hard to read in a file.
         console = Console(width=None if sys.stdout.isatty() else 160)
-        jobs = self._compose(job_overrides, initial_job_idx)
         code = None
         try:
+            jobs = self._compose(job_overrides, initial_job_idx)
             runs = plan([_resolved(job) for job in jobs], job_overrides)
             try:
                 with _sigterm_interrupts():
@@ -96,6 +96,8 @@ class SweepLauncher(Launcher):
             failures = close(runs, console)
         except UserError as error:
             sys.exit(f"error: {error}")
+        except KeyboardInterrupt:  # before there was anything to show, or while it was shown
+            sys.exit(128 + signal.SIGINT)
         if code is None and failures and self.config.hydra.sweeper._target_.endswith(".BasicSweeper"):
             code = 1  # It would only raise the first failure again, as a traceback. Other sweepers go on from failures.
         if code is not None:

@@ -231,8 +231,8 @@ class _Sweep:
             self._elsewhere.append(run)
             self._display.say(f"elsewhere {run.name}: another process is training it")
             return
-        if reason and not run.is_finished:
-            run.fail(reason)
+        if not run.is_finished:
+            run.fail(reason or "The run ended before its last epoch.")
         if status == UNWRITABLE:
             self._allowed = 0
         self._display.ended(run)
