@@ -58,8 +58,10 @@ def range_test(config: Mapping[str, Any]) -> tuple[float, list[str]]:
     ]
     write_csv(folder / "losses.csv", ["lr", *columns], rows)
     reading = analysis.read(rates, curves)
-    save(analysis.draw(reading, rates, curves), folder / "range_test.png")
-    return reading.suggested, [*analysis.sentences(reading), *_theory(config), f"Figure and losses: {folder}"]
+    adaptive = config["optimizer"]["_target_"] != "torch.optim.SGD"
+    suggested = analysis.suggestion(reading, adaptive)
+    save(analysis.draw(reading, rates, curves, suggested), folder / "range_test.png")
+    return suggested, [*analysis.sentences(reading, adaptive), *_theory(config), f"Figure and losses: {folder}"]
 
 
 def result_folder(config: Mapping[str, Any]) -> Path:
