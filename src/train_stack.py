@@ -400,7 +400,9 @@ class _Stack:
 
     def _write(self, snapshot: State) -> None:
         """Has the files of the epoch written in the background, and lets the members go that have ended."""
-        self._written = self._writer.submit(self._write_files, list(self.members), snapshot)
+        # Here and not in the background: building a network sets torch's generator, which dropout draws from meanwhile.
+        groups = {member.name: self._parameter_groups(member) for member in self.members if member.record.has_ended}
+        self._written = self._writer.submit(self._write_files, list(self.members), snapshot, groups)
         going_on = [i for i, member in enumerate(self.members) if not member.record.has_ended]
         if len(going_on) == len(self.members) and self._population is not None:
             return
@@ -410,22 +412,25 @@ class _Stack:
             state = members_of(snapshot["population"], going_on)
             self._population = _populate(self.members, self._data, self._convolution, self._options, state)
 
-    def _write_files(self, members: Sequence[Member], snapshot: State) -> None:
+    def _parameter_groups(self, member: Member) -> list[dict[str, Any]]:
+        """Those of the optimizer that the member would have singly."""
+        module = assembly.build_module(member.config, _network(member, self._data), self._data, member.schedule.rate)
+        return module.configure_optimizers().state_dict()["param_groups"]
+
+    def _write_files(self, members: Sequence[Member], snapshot: State, groups: Mapping[str, Any]) -> None:
         with written_aside(self._checkpoint) as aside:
             torch.save(snapshot, aside)
         write_text(self._checkpoint.with_suffix(".json"), json.dumps(snapshot["names"]))
         for i, member in enumerate(members):
             if member.record.has_ended:
-                member.record.write_epoch(partial(self._save_single, member, i, snapshot))
+                member.record.write_epoch(partial(self._save_single, member, i, snapshot, groups[member.name]))
                 member.record.finish()
             else:
                 member.record.write_epoch()
 
-    def _save_single(self, member: Member, place: int, snapshot: State) -> None:
+    def _save_single(self, member: Member, place: int, snapshot: State, groups: Any) -> None:
         """Writes the member's checkpoint as a single run's, but for Lightning's position in its loops."""
         net, optimizer_state = single_state(snapshot["population"], place)
-        module = assembly.build_module(member.config, _network(member, self._data), self._data, member.schedule.rate)
-        groups = module.configure_optimizers().state_dict()["param_groups"]
         epochs = len(member.record.rows)
         with written_aside(member.folder.checkpoint_file) as aside:
             torch.save(

@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence() -> None:
 def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path: Path) -> None:
     file = tmp_path / "file"
     write_text(file, "before")
-    os.symlink("/dev/full", tmp_path / f".file.{os.getpid()}")  # where the text is written aside
+    (tmp_path / f".file.{os.getpid()}").symlink_to("/dev/full")  # where the text is written aside
     with pytest.raises(UserError, match="No space left on device"):
         write_text(file, "after")
     assert file.read_text() == "before"

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -147,6 +148,22 @@ def test_what_is_left_of_a_stack_goes_on(grid: Callable[..., list[Config]], monk
     assert [folder(config).result()["trained_as"] for config in configs] == ["population", "single", "population"]
     for one, other in zip(configs, whole, strict=True):
         assert_alike(history(one), history(other))
+
+
+def test_what_is_written_in_the_background_leaves_the_dropout_alone(
+    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Building a network sets torch's generator, which all threads share; the last member ends after an epoch."""
+    threads = set()
+
+    def build_network(*arguments: Any) -> Any:
+        threads.add(threading.current_thread())
+        return built(*arguments)
+
+    built = assembly.build_network
+    monkeypatch.setattr(assembly, "build_network", build_network)
+    train_stack(grid("background", "epochs=2"), Options())
+    assert threads == {threading.main_thread()}
 
 
 class Interrupted(Exception):
