@@ -276,9 +276,7 @@ def test_help_needs_no_torch() -> None:
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for word in ("lr", "epochs", "batch_size", "seed", "study", "output_dir", "cutoff", "inverse_sqrt", "mnist_cnn"):
         assert word in done.stdout
