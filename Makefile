@@ -21,10 +21,10 @@ demo: setup ## train 3 rates x 3 strategies on embedded digits; minutes on 2 cor
 	$(BIN)/python -m src.train -m study=demo lr=0.1,0.01,0.001 strategy=epoch,cutoff,oscillate
 
 test: setup ## run the tests, without the slow ones
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n auto -m "not slow"
 
 test-all: setup ## run all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 lint: setup ## check style, format and types
 	$(BIN)/ruff check .
