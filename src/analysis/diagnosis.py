@@ -45,6 +45,7 @@ class Thresholds:
     swing: float
     late_fall: float
     late_fall_to_swing: float
+    arrived: float
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Thresholds:
@@ -84,12 +85,13 @@ def diagnose(history: Sequence[Row], classes: int | None, thresholds: Thresholds
     - collapsed: the training loss had come down, then went back up and stayed there.
     - overfitting: the validation loss ends above its lowest, the training loss below what it was then.
     - oscillating: the losses jump from epoch to epoch until the end.
-    - crawling: the validation loss is still falling steadily at the end.
+    - crawling: the validation loss is still falling steadily at the end; or would be, had the rate not been lowered
+      to almost nothing before the training loss had come down. The second is for histories with a column `lr`.
     - stuck: no loss was ever clearly lower than that of guessing.
     - healthy: none of these.
 
     Args:
-        history: a row per epoch with `train_loss` and `val_loss`.
+        history: a row per epoch with `train_loss`, `val_loss` and, where it is known, `lr`.
         classes: how many; None for regression.
         thresholds: of the rules.
 
@@ -132,19 +134,22 @@ class _Curves:
     Attributes:
         start: the loss that the way starts from.
         origin: what that loss is.
+        rates: the learning rates; all alike where the history does not tell.
     """
 
     train: list[float]
     val: list[float]
     start: float
     origin: str
+    rates: list[float]
 
     @classmethod
     def of(cls, history: Sequence[Row], classes: int | None) -> _Curves:
         train, val = ([row[column] for row in history] for column in ("train_loss", "val_loss"))
+        rates = [row.get("lr", 1.0) for row in history]
         if classes is None:
-            return cls(train, val, train[0], "the first training loss")
-        return cls(train, val, math.log(classes), f"the loss of guessing among {classes} classes")
+            return cls(train, val, train[0], "the first training loss", rates)
+        return cls(train, val, math.log(classes), f"the loss of guessing among {classes} classes", rates)
 
     def __len__(self) -> int:
         return len(self.train)
@@ -233,15 +238,23 @@ def _crawling(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
     if (
         last >= top
         or last > (1 + thresholds.learned) * curves.start
-        or fall <= thresholds.late_fall * (top - last)
         or fall < thresholds.late_fall_to_swing * _swing(curves.val)
     ):
         return None
-    return Diagnosis(
-        "crawling",
-        f"The validation loss still fell from {_loss(before)} to {_loss(last)} in the last {_epochs(quarter)} of "
-        f"{len(curves)}, {fall / (top - last):.0%} of its way down from {_loss(top)}.",
-    )
+    needed = thresholds.late_fall * (top - last)
+    said = f"from {_loss(before)} to {_loss(last)} in the last {_epochs(quarter)} of {len(curves)}"
+    if fall > needed:
+        share = f"{fall / (top - last):.0%} of its way down from {_loss(top)}"
+        return Diagnosis("crawling", f"The validation loss still fell {said}, {share}.")
+    rate, highest = fmean(curves.rates[-quarter:]), max(curves.rates)
+    # A run that had arrived falls little because little is left, whatever its rate.
+    if rate > 0 and fall * highest / rate > needed and curves.train[-1] > thresholds.arrived * curves.start:
+        return Diagnosis(
+            "crawling",
+            f"The validation loss fell only {said}, at a mean rate of {rate:.2g} where it had been {highest:.2g}; the "
+            f"training loss was still {_loss(curves.train[-1])}, and {curves.origin} is {_loss(curves.start)}.",
+        )
+    return None
 
 
 def _stuck(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:

@@ -249,3 +249,21 @@ def test_of_a_regression_the_steps_to_converge_are_counted():
     result = summarise(config, [row | {"val_accuracy": None} for row in rows(losses)])
     assert result["convergence_epoch"] == next(step for step, loss in enumerate(losses) if loss <= 0.01 * losses[0])
     assert result["diagnosis"] == "healthy"
+
+
+def test_a_rate_lowered_to_nothing_too_early_is_crawling(run_config):
+    """Seen in `make demo`: r_0 / n from 0.001 on stops far from where the same rate held constant goes on to."""
+    config = run_config("lr=0.001", "epochs=16", "data.limit=null")
+    result = train(config)
+    assert result["diagnosis"] == "crawling"
+    assert "fell only from" in result["diagnosis_evidence"]
+    # The same losses at a constant rate: a run that learns nothing more at its full rate is as far as it goes.
+    history = RunFolder(run_path(config)).history()
+    constant = [row | {"lr": 0.001} for row in history]
+    assert diagnose(constant, 10, THRESHOLDS).label == "healthy"
+
+
+def test_a_run_that_has_arrived_may_lower_its_rate_as_it_likes():
+    losses = [2.3, 1.2, 0.5, 0.2, 0.1, 0.09, 0.085, 0.083, 0.082, 0.0815, 0.0812, 0.081]
+    history = [row | {"lr": 0.1 * 0.5**epoch} for epoch, row in enumerate(rows(losses))]
+    assert diagnose(history, 10, THRESHOLDS).label == "healthy"
