@@ -102,7 +102,7 @@ def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: f
     Raises:
         UserError: the optimizer refuses an argument or the network's parameters.
     """
-    optimizer = partial(build(config["optimizer"]), lr=lr)
+    optimizer = partial(build(config["optimizer"]), lr=lr, **_fused(config["optimizer"]))
     try:
         optimizer(net.parameters())
     except (TypeError, ValueError) as error:
@@ -110,6 +110,12 @@ def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: f
     if data.classes is None:
         return Regression(net, optimizer, config["seed"])
     return Classification(net, optimizer, config["seed"], data.classes)
+
+
+def _fused(optimizer: Config) -> Config:
+    """The argument that updates all weights in one pass where torch can: up to an eighth off a step with Adam."""
+    can = optimizer["_target_"] in ("torch.optim.SGD", "torch.optim.Adam", "torch.optim.AdamW")
+    return {"fused": True} if can and not optimizer.keys() & {"fused", "foreach"} else {}
 
 
 def build_probes(config: Config) -> list[pl.Callback]:
