@@ -37,7 +37,8 @@ def advise(study: Study, values: Values, runs: Runs) -> list[str]:
     else:
         best, evidence = statistics.winner(candidates, METRICS[metric].lowest)
         sentences += _not_told_apart(study, candidates, best, metric, evidence)
-    return [*sentences, *_edges(runs, metric), *_overfitting(study, runs, best), *_rising(study, runs, best)]
+    # Who is told to stop earlier is not also told to go on for longer.
+    return [*sentences, *_edges(runs, metric), *(_overfitting(study, runs, best) or _rising(study, runs, best))]
 
 
 def _unfinished(runs: Runs) -> list[str]:
@@ -130,7 +131,8 @@ def _edge(rows: pd.DataFrame, means: pd.Series, best: float, metric: str) -> str
 
 def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
     val, train = runs.curve(best, "val_loss"), runs.curve(best, "train_loss")
-    if len(val) < 3:
+    labels = runs.finished.loc[runs.finished["setting"] == best].get("diagnosis", pd.Series(dtype=str)).dropna()
+    if len(val) < 3 or (len(labels) and (labels == "overfitting").mean() < 0.5):
         return []
     least = int(val["mean"].idxmin())
     start, end = val["mean"].iloc[least], val["mean"].iloc[-1]

@@ -85,6 +85,14 @@ def test_a_winner_that_overfits(tmp_path: Path) -> None:
     assert "its training loss falls from 0.4 to 0.02; stop there (epochs=3)" in sentence
 
 
+def test_a_winner_whose_loss_barely_turns_is_not_told_to_stop(tmp_path: Path) -> None:
+    """Seen in `make demo`: 0.058 to 0.065 on a way down from 2.3 is no overfitting, and the diagnosis says so."""
+    val_loss = [2.3, 1.0, 0.4, 0.1, 0.07, 0.0585, 0.06, 0.0655]
+    train_loss = [2.3, 1.0, 0.4, 0.1, 0.05, 0.0318, 0.0317, 0.0316]
+    write_run(tmp_path, "mine", SETTLED, val_loss=val_loss, train_loss=train_loss)
+    assert not any("overfits" in sentence for sentence in advise(*_study(tmp_path)))
+
+
 def test_a_winner_that_still_rises(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
     (sentence,) = [s for s in advise(*_study(tmp_path)) if "train longer" in s]
