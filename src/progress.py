@@ -58,6 +58,9 @@ class RunProgress(pl.Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self._bar.stop()
+        if isinstance(exception, KeyboardInterrupt):
+            done = f"after {len(self._rows)} of {self._epochs} epochs"
+            self._console.print(f"Stopped {done}; the same command goes on from there.", highlight=False)
 
 
 def epoch_line(epochs: int, row: Row) -> str:

@@ -269,6 +269,21 @@ def test_a_mistake_on_the_command_line_is_one_sentence(tmp_path: Path, arguments
     assert not (tmp_path / "outputs").exists()
 
 
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    arguments = ["epochs=5000", "data.limit=100", f"output_dir={tmp_path}"]
+    started = subprocess.Popen(
+        [sys.executable, "-m", "src.train", *arguments], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    assert started.stdout is not None
+    started.stdout.readline()  # the line of the first epoch
+    started.send_signal(signal.SIGINT)
+    said, _ = started.communicate(timeout=60)
+    assert started.returncode != 0
+    assert re.search(r"Stopped after \d+ of 5000 epochs; the same command goes on from there\.", said)
+    (folder,) = (tmp_path / "first_look").iterdir()
+    assert RunFolder(folder).result()["status"] == "running"
+
+
 def test_help_needs_no_torch() -> None:
     script = (
         "import sys, runpy; sys.argv = ['src.train', '--help']\n"
