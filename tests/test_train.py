@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -272,7 +273,12 @@ def test_a_mistake_on_the_command_line_is_one_sentence(tmp_path: Path, arguments
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     arguments = ["epochs=5000", "data.limit=100", f"output_dir={tmp_path}"]
     started = subprocess.Popen(
-        [sys.executable, "-m", "src.train", *arguments], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "src.train", *arguments],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has SIGINT ignored, and children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     assert started.stdout is not None
     started.stdout.readline()  # the line of the first epoch

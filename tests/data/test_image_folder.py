@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_learnt_from_is_refused_in_a_sentence(tmp_path: 
     [
         ({"size": 0}, "data.size=0"),
         ({"channels": 2}, "data.channels=2"),
-        ({"images": "nowhere"}, "data.images=nowhere"),
+        ({"images": "/dev/null"}, "data.images=/dev/null"),
     ],
 )
 def test_arguments_out_of_range_are_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:

@@ -177,13 +177,13 @@ def test_what_the_cluster_refuses_waits_its_turn(
 
 
 def test_failure_of_before_is_not_taken_for_that_of_a_lost_job(
-    run_config: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, console: Console
+    run_config: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, console: Console
 ) -> None:
     cluster = SmallCluster(limit=9, lost=("1",))
     monkeypatch.setattr(_slurm_jobs, "submit", cluster.submit)
     monkeypatch.setattr(_slurm_jobs, "queue", cluster.queue)
     # One whose job is lost, one whose job fails by itself, one that is trained.
-    missing = f"data.root={REPOSITORY / 'nowhere'}"
+    missing = f"data.root={tmp_path / 'nowhere'}"
     configs = [run_config("seed=1"), run_config("data=mnist", missing), run_config("seed=2", "epochs=1")]
     runs = [Run(config, {"number": str(number)}) for number, config in enumerate(configs)]
     for config in configs[:2]:
