@@ -44,7 +44,7 @@ class CIFAR10(InMemoryDataModule):
 
     def _load(self, files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
         parts = [pickle.loads(file.read_bytes(), encoding="latin1") for file in files]
-        pixels = np.concatenate([part["data"] for part in parts]).reshape(-1, *self.input_shape)
+        pixels = np.concatenate([part["data"] for part in parts]).reshape(-1, 3, 32, 32)
         labels = np.concatenate([part[self.label_key] for part in parts]).astype(np.int64)
         return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), labels
 

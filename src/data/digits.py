@@ -23,6 +23,7 @@ class Digits(InMemoryDataModule):
         val_fraction: float | None = None,
         split_seed: int = 0,
         limit: int | None = None,
+        scaling: str = "standardised",
         block_size: int | None = None,
     ) -> None:
         super().__init__(
@@ -31,6 +32,7 @@ class Digits(InMemoryDataModule):
             val_fraction=val_fraction,
             split_seed=split_seed,
             limit=limit,
+            scaling=scaling,
             block_size=block_size,
         )
 

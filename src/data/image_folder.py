@@ -24,7 +24,7 @@ class ImageFolder(InMemoryDataModule):
 
     Args:
         images: their folder. Unlike the `root` of other datasets it says which data these are, not just where.
-        batch_size, seed, val_fraction, split_seed, limit, block_size: as in InMemoryDataModule.
+        batch_size, seed, val_fraction, split_seed, limit, scaling, block_size: as in InMemoryDataModule.
         size: pixels a side.
         channels: 3 (colour) or 1 (grey).
 
@@ -43,9 +43,10 @@ class ImageFolder(InMemoryDataModule):
         val_fraction: float | None = None,
         split_seed: int = 0,
         limit: int | None = None,
+        scaling: str = "standardised",
         block_size: int | None = None,
     ) -> None:
-        super().__init__(batch_size, seed, images, val_fraction, split_seed, limit, block_size)
+        super().__init__(batch_size, seed, images, val_fraction, split_seed, limit, scaling, block_size)
         check_whole_number("data.size", size, 1)
         if channels not in (1, 3):
             raise UserError(f"data.channels={channels} is not allowed; give 3 for colour or 1 for grey.")

@@ -23,6 +23,7 @@ from src.errors import UserError
 _VAL_BATCH = 256
 _MAX_BLOCK = 32
 _MIN_BLOCKS = 20  # per epoch: what progress bars and interrupts have to go by
+_SCALINGS = {"symmetric": (127.5, 127.5), "unit": (0.0, 255.0)}  # what is taken away, and what is divided by
 _DEFAULT_FRACTION = 0.2  # of a dataset that comes without a held-out set
 
 
@@ -115,7 +116,7 @@ class InMemoryDataModule(pl.LightningDataModule):
     """A dataset held in memory as two splits, `train` and `val`.
 
     Batch order is a pure function of `seed` and the epoch. Splits are drawn with `split_seed`, which does not
-    move with `seed`. Images are normalised with the mean and deviation of each channel over the train split.
+    move with `seed`. Images are normalised as `scaling` says.
 
     By default the validation set is the dataset's official test set, as in Yang & Huang 2019: accuracies
     compare to published ones, but whatever is chosen by them is chosen on the test set. With `val_fraction`
@@ -129,13 +130,16 @@ class InMemoryDataModule(pl.LightningDataModule):
             set, or a fifth where there is none.
         split_seed: of val_fraction and limit.
         limit: at most that many samples of each split, stratified, for a quick look. None: all.
+        scaling: of pixels. "standardised": each channel to mean 0 and deviation 1 over the train split. "symmetric":
+            to -1 to 1, as PyTorch's tutorials do. "unit": to 0 to 1.
         block_size: batches per Block. None: up to 32, with at least 20 blocks an epoch.
 
     Attributes:
         input_shape: (C, H, W) of an image, or (F,).
         classes: how many; None for regression.
         train, val: the splits, after `setup`.
-        mean, std: of the train split's pixels, 0 to 255, float32 (C, 1, 1); for float inputs 0 and 1, (F,).
+        mean, std: what is taken from pixels, 0 to 255, and what they are then divided by, float32 (C, 1, 1): moments of
+            the train split, or as `scaling` says; for float inputs 0 and 1, (F,).
 
     Raises:
         UserError: an argument is out of range, or (in `setup`) the files are missing or damaged.
@@ -157,6 +161,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         val_fraction: float | None = None,
         split_seed: int = 0,
         limit: int | None = None,
+        scaling: str = "standardised",
         block_size: int | None = None,
     ) -> None:
         super().__init__()
@@ -172,12 +177,15 @@ class InMemoryDataModule(pl.LightningDataModule):
             raise UserError(
                 f"data.val_fraction={val_fraction} is not between 0 and 1; give a part such as 0.1, or null."
             )
+        if scaling not in ("standardised", *_SCALINGS):
+            raise UserError(f"data.scaling={scaling} is not known; allowed are standardised, {', '.join(_SCALINGS)}.")
         self.batch_size = batch_size
         self.seed = seed
         self.root = Path(root)
         self.val_fraction = val_fraction
         self.split_seed = split_seed
         self.limit = limit
+        self.scaling = scaling
         self.block_size = block_size
         self.device = torch.device("cpu")
         self._fingerprint: str | None = None
@@ -192,7 +200,7 @@ class InMemoryDataModule(pl.LightningDataModule):
             train, held_out = self.read()
             train, val = self._split(train, held_out)
             self.train, self.val = self._limited(train, 0), self._limited(val, 1)
-            self.mean, self.std = _moments(self.train.inputs)
+            self.mean, self.std = self._normalisation()
             self.to(self.device)
         if self.trainer is not None:
             self.to(self.trainer.strategy.root_device)
@@ -225,6 +233,13 @@ class InMemoryDataModule(pl.LightningDataModule):
             )
         chance = generator(self.split_seed, "limit", counter)
         return split.part(stratified_sample(split.targets, self.limit, chance))
+
+    def _normalisation(self) -> tuple[Tensor, Tensor]:
+        if self.scaling == "standardised":
+            return _moments(self.train.inputs)
+        shape = (self.train.inputs.shape[1], 1, 1)
+        mean, std = (torch.full(shape, value) for value in _SCALINGS[self.scaling])
+        return mean, std
 
     def to(self, device: torch.device | str) -> None:
         """Makes `device` the one that batches are on.

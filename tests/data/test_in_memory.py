@@ -68,6 +68,15 @@ def test_validation_images_are_standardised_by_the_train_split_too() -> None:
     np.testing.assert_allclose(x[0], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("scaling", "darkest", "lightest"), [("symmetric", -1, 1), ("unit", 0, 1)])
+def test_pixels_between_fixed_limits(scaling: str, darkest: float, lightest: float) -> None:
+    data = noise(scaling=scaling)
+    index = torch.arange(50)
+    x, _ = data.gather(data.train, index)
+    expected = darkest + (lightest - darkest) * PIXELS[:50].astype(float).transpose(0, 3, 1, 2) / 255
+    np.testing.assert_allclose(x, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_channel_that_never_varies_becomes_zero_and_not_nan() -> None:
     data = Noise(8, 0)
     data.pixels = PIXELS.copy()
@@ -180,6 +189,7 @@ def test_the_fingerprint_knows_every_pixel_and_neither_seed_nor_batch_size() -> 
         ({"val_fraction": "half"}, "val_fraction=half"),
         ({"limit": 2}, "limit=2"),
         ({"limit": 0}, "limit=0"),
+        ({"scaling": "halved"}, "data.scaling=halved is not known; allowed are standardised, symmetric, unit"),
         ({"block_size": 0}, "block_size=0"),
         ({"split_seed": -3}, "split_seed=-3"),
         ({"val_fraction": 0.99}, "no sample of class 2 to train on"),
