@@ -364,6 +364,28 @@ def descendants(pid: int) -> set[int]:
 
 
 @pytest.mark.slow
+def test_who_edits_the_code_meanwhile_changes_the_next_sweep_and_not_this_one(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    for folder in ("src", "conf"):
+        shutil.copytree(REPOSITORY / folder, copy / folder)
+    overrides = ("lr=0.1,0.03", "epochs=3", "data.limit=256", "hydra.launcher.slots=1", f"output_dir={tmp_path}")
+    with subprocess.Popen(
+        command(*overrides),
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        wait_until(lambda: list(tmp_path.glob("first_look/*/history.csv")) or process.poll() is not None)
+        for file in (copy / "src").rglob("*.py"):
+            file.write_text("raise RuntimeError('in the middle of an edit')\n")
+        printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, printed
+    assert printed.count("completed") >= 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_what_ends_the_sweep_ends_its_processes_and_loses_no_epoch(
     started: tuple[subprocess.Popen[str], list[Path]], number: signal.Signals, code: int, tmp_path: Path

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,7 @@ class SweepLauncher(Launcher):
 
         from src.errors import UserError
         from src.sweep import close, plan
+        from src.train import objective  # at the start: at the end the code on disk may be another
 
         # Without a terminal there is no width to keep to, and a wrapped table is hard to read in a file.
         console = Console(width=None if sys.stdout.isatty() else 160)
@@ -103,7 +104,7 @@ class SweepLauncher(Launcher):
         if code is not None:
             sys.exit(code)
         results = {index: run.result() for run in runs for index in run.jobs}
-        return [_job_return(job, results[index]) for index, job in enumerate(jobs)]
+        return [_job_return(job, results[index], objective) for index, job in enumerate(jobs)]
 
 
 def describes_run(config: DictConfig) -> bool:
@@ -138,9 +139,9 @@ def _resolved(job: DictConfig) -> dict[str, Any]:
     return resolve(task_config(job))
 
 
-def _job_return(job: DictConfig, result: Mapping[str, Any]) -> JobReturn:
-    from src.train import objective
-
+def _job_return(
+    job: DictConfig, result: Mapping[str, Any], objective: Callable[[Mapping[str, Any]], float | None]
+) -> JobReturn:
     HydraConfig.instance().set_config(job)
     returned = job_return(job)
     if result["status"] == "failed":

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 import cloudpickle
@@ -50,6 +50,21 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _main_left_out() -> Iterator[None]:
+    """Processes started in this block do not import this program's main module again.
+
+    They need nothing of it: what they call comes by name from what the server has imported, or by value. And what they
+    would import is the program as it is on disk by then, perhaps in the middle of an edit.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 class Pool:
@@ -104,7 +119,7 @@ class _Child:
         self._answers, theirs = _CONTEXT.Pipe(duplex=False)
         self._answer: Answer | None = None
         self._process = _CONTEXT.Process(target=_serve, args=(call, dict(environment), output, theirs))
-        with _interrupts_held():
+        with _interrupts_held(), _main_left_out():
             self._process.start()
         theirs.close()
         # An answer larger than a pipe holds is only finished once it is being read, hence both.

@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from hydra_plugins.lr_lab._processes import Answer
     from src.sweep import Run
 
-# Imported once, in the server that the processes of the runs are forked from. src first: see src/__init__.py.
-_PRELOAD = ("src.assembly", "src.recorder", "src.modules.classification", "torch.utils.tensorboard")
+# What every run imports, imported once, in the server that their processes are forked from: they start at once, and are
+# of one state of the code. src first: see src/__init__.py.
+_PRELOAD = (
+    "src.train",
+    "hydra_plugins.lr_lab.local",
+    "src.assembly",
+    "src.recorder",
+    "src.progress",
+    "torch.utils.tensorboard",
+)
 _TICK = 0.5  # seconds between two looks at what the runs leave on disk
 
 
