@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,15 @@ def _rate(lr: Any) -> float:
 def _check_whole_number(key: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise UserError(f"{key}={value} is not allowed; give a whole number of at least {least}.")
+
+
+def start(main: Callable[[], object]) -> None:
+    """Runs a program of hydra.main's, once every choice on its command line is known to exist."""
+    try:
+        check_choices(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    main()
 
 
 def check_choices(arguments: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from src.config import check_choices, resolve
+from src.config import resolve, start
 from src.errors import UserError
 from src.run_folder import write_csv
 
@@ -60,7 +60,7 @@ def range_test(config: Mapping[str, Any]) -> tuple[float, list[str]]:
     reading = analysis.read(rates, curves)
     adaptive = config["optimizer"]["_target_"] != "torch.optim.SGD"
     suggested = analysis.suggestion(reading, adaptive)
-    save(analysis.draw(reading, rates, curves, suggested), folder / "range_test.png")
+    save(analysis.draw(reading, rates, curves, suggested), folder / "range_test")
     return suggested, [*analysis.sentences(reading, adaptive), *_theory(config), f"Figure and losses: {folder}"]
 
 
@@ -178,8 +178,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        check_choices(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    main()
+    start(main)

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from src.analysis.summary import summarise
-from src.config import check_choices, resolve
+from src.config import resolve, start
 from src.errors import UserError
 from src.run_folder import RunFolder, run_path
 from src.sweep import Run, close
@@ -71,8 +71,4 @@ def objective(result: Mapping[str, Any]) -> float | None:
 
 
 if __name__ == "__main__":
-    try:
-        check_choices(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    main()
+    start(main)
