@@ -39,7 +39,8 @@ def _check_decay_factor(factor: object) -> None:
 
 def _cosine(start: float, end: float, fraction: float) -> float:
     """Half a cosine wave from ``start`` (fraction 0) to ``end`` (fraction 1)."""
-    return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2
+    part = (1 + math.cos(math.pi * fraction)) / 2
+    return start * part + end * (1 - part)  # and not end + (start - end) * part, which rounds at fraction 0
 
 
 class Sequence(ABC):

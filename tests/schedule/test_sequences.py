@@ -220,6 +220,7 @@ def test_a_rate_is_finite_and_never_negative(sequence, n):
 
 
 @given(decaying)
+@example(Cosine(9.999999999999998, 1, 0.127310715270935))
 def test_a_decaying_sequence_starts_at_lr_and_never_rises(sequence):
     seen = rates(sequence, 400)
     assert seen[0] == sequence.lr
