@@ -11,10 +11,11 @@ from torch import nn
 from src.models.cifar_cnn import CifarCNN
 from src.models.fer_cnn import FerCNN
 from src.models.mnist_cnn import MnistCNN
+from src.models.plain_cnn import PlainCNN
 from src.models.simple_cnn import SimpleCNN
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
-NETWORKS = [MnistCNN, CifarCNN, SimpleCNN, FerCNN]
+NETWORKS = [MnistCNN, CifarCNN, SimpleCNN, FerCNN, PlainCNN]
 # name, (C, H, W), classes, trainable parameters
 DOCUMENTS = [
     ("mnist_cnn", (1, 28, 28), 10, 434_258),
@@ -158,7 +159,9 @@ def test_an_argument_that_gives_no_network_is_a_sentence_that_names_it(network, 
         network(**{argument: value})
 
 
-@pytest.mark.parametrize(("network", "smallest"), [(MnistCNN, 4), (CifarCNN, 8), (SimpleCNN, 4), (FerCNN, 8)])
+@pytest.mark.parametrize(
+    ("network", "smallest"), [(MnistCNN, 4), (CifarCNN, 8), (SimpleCNN, 4), (FerCNN, 8), (PlainCNN, 8)]
+)
 def test_the_smallest_image_is_one_that_every_pooling_leaves_a_pixel_of(network, smallest):
     channels = network(size=smallest, width=0.1).input_shape[0]
     assert network(size=smallest, width=0.1)(torch.randn(2, channels, smallest, smallest)).isfinite().all()
