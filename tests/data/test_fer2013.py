@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from src.config import compose
 from src.data.fer2013 import FER2013
 from src.errors import UserError
+from src.run_folder import RunFolder, run_path
+from src.train import train
 
 RNG = np.random.default_rng(0)
 FACES = RNG.integers(0, 256, (70, 48, 48))
@@ -115,3 +118,12 @@ def test_a_file_cut_short_is_noticed_at_its_last_row(tmp_path: Path) -> None:
 def test_without_a_file_the_sentence_says_what_to_put_where(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"icml_face_data.csv.*Kaggle.*put it into .*/fer2013\.$"):
         read(tmp_path)
+
+
+def test_the_study_trains_on_kaggles_file_as_it_is(tmp_path: Path) -> None:
+    write(tmp_path / "fer2013" / "fer2013.csv", rows())
+    smaller = ("model.width=0.0625", "epochs=2", "probes.sharpness.samples=14")
+    config = compose("experiment=fer2013", f"data.root={tmp_path}", f"output_dir={tmp_path}", *smaller)
+    result = train(config)
+    assert (result["data"], result["train_samples"], result["status"]) == ("fer2013", 42, "completed")
+    assert RunFolder(run_path(config)).history()[0]["no_eval/val_accuracy"] is not None
