@@ -85,6 +85,7 @@ class RunRecord:
         """What result.json says of the run as far as it has come."""
         seconds = sum(row["seconds"] for row in self.rows)
         return summarise(self.config, self.rows, self.updates) | {
+            "train_samples": len(self.data.train),
             "wall_seconds": self.wall_seconds,
             "samples_per_second": len(self.rows) * len(self.data.train) / seconds if seconds else None,
             "device": self.device,

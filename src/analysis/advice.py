@@ -189,7 +189,8 @@ def headline(study: Study, values: Values) -> list[str]:
     sentences = [
         f"Best {kind.label}: {full_label(study, best)}, {number(found.centre, main)}{unit} {spread}".rstrip() + "."
     ]
-    timed = [n for n in measured if "convergence_epoch" in values.metrics and values.series(n, "convergence_epoch")]
+    is_timed = "convergence_epoch" in table_metrics(study, values)
+    timed = [name for name in measured if is_timed and values.series(name, "convergence_epoch")]
     if timed and main in ("val_accuracy", "val_loss"):
         first = min(timed, key=lambda name: reached(name, "convergence_epoch").centre)
         epochs = number(reached(first, "convergence_epoch").centre, "convergence_epoch")

@@ -6,7 +6,7 @@ import fnmatch
 import gzip
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from src.analysis import descent
+from src.analysis import descent, plateau
 from src.analysis.convergence import convergence_epoch, convergence_step, epochs_to_reach, final_accuracy
 from src.analysis.study import Study, assign
 from src.analysis.summary import SETTING_KEYS
@@ -26,16 +26,21 @@ from src.run_folder import FINISHED, HISTORY_COLUMNS, RunFolder, collect_results
 
 DEFAULT_TOLERANCE = 0.01
 EARLY_EPOCHS = 10
+RISE = 0.01
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What is compared: its name for a person, whether less is better, whether it is a fraction, or else a count."""
+    """What is compared: its name for a person, whether less is better, whether it is a fraction, or else a count.
+
+    Of a `neutral` one neither more nor less is better: it explains, and no table marks its best.
+    """
 
     label: str
     lowest: bool = False
     fraction: bool = False
     count: bool = False
+    neutral: bool = False
 
 
 METRICS = {
@@ -55,11 +60,38 @@ METRICS = {
     "predicted_contraction": Metric("the same by theory", lowest=True),
     "rate_limit": Metric("limit of the rate by theory"),
     "best_rate": Metric("best rate by theory"),
+    "loss_gap": Metric("final validation loss minus training loss", lowest=True),
+    "val_loss_rise": Metric("final minus lowest validation loss", lowest=True),
+    "sharpness": Metric("sharpness at the last measurement", lowest=True, neutral=True),
+    "no_eval/val_accuracy": Metric("final validation accuracy without eval()", fraction=True),
+    "no_eval/val_loss": Metric("final validation loss without eval()", lowest=True),
     "largest_rise": Metric("largest rise of the training loss in an epoch, over the first loss", lowest=True),
+    "rises": Metric(
+        f"share of the epochs in which the training loss rises by over {RISE:.0%} of its first value",
+        lowest=True,
+        fraction=True,
+        neutral=True,
+    ),
+    "collapsed": Metric("runs that collapsed", lowest=True, fraction=True),
+    "best_gap": Metric("validation minus training loss at the lowest training loss", lowest=True),
+    "forgotten": Metric("training accuracy lost for good", lowest=True, fraction=True, neutral=True),
+    "sharpest": Metric("highest sharpness over the stability limit while it learned", lowest=True, neutral=True),
+    "probe_gradient": Metric("norm of the probe batch's gradient at the end", lowest=True, neutral=True),
+    "dead_units": Metric("largest share of dead units in a layer at the end", lowest=True, fraction=True, neutral=True),
+    "plateau_gradient": Metric(
+        "norm of a collapsed run's gradient at the end over that before", lowest=True, neutral=True
+    ),
+    "plateau_dead_units": Metric(
+        "share of dead units in a layer of a collapsed run", lowest=True, fraction=True, neutral=True
+    ),
 }
 
 # What histories alone can tell. A table that was made without them does not have these columns.
-_FROM_HISTORIES = ("benchmark_epoch", "early_falls", "largest_rise")
+_FROM_HISTORIES = (
+    *("benchmark_epoch", "early_falls", "largest_rise", "rises", "val_loss_rise"),
+    *("best_gap", "forgotten", "sharpest", "probe_gradient", "dead_units", "plateau_gradient", "plateau_dead_units"),
+    *("sharpness", "no_eval/val_accuracy", "no_eval/val_loss"),
+)
 
 # What a run without a number in these columns means: it never got there, or its loss was not finite.
 _MISSING_IS_INFINITE = ("convergence_epoch", "benchmark_epoch", "arrival_step", "val_loss", "train_loss")
@@ -109,8 +141,13 @@ class Runs:
         return {str(setting): part.reset_index(drop=True) for setting, part in table.groupby(level=0)}
 
 
-def read_runs(study: Path, tolerance: float | None = None) -> Runs:
-    """The runs of a study's folder, their convergence decided with `tolerance` (None: with that of their config).
+def read_runs(study: Path, tolerance: float | None = None, told_by: Collection[str] = ()) -> Runs:
+    """The runs of a study's folder.
+
+    Args:
+        study: the folder.
+        tolerance: of convergence; None: that of each run's configuration.
+        told_by: the columns that settings are told by; those that results lack come from the configuration.
 
     Raises:
         UserError: there is no run with a result.
@@ -123,7 +160,7 @@ def read_runs(study: Path, tolerance: float | None = None) -> Runs:
         )
     folders = {folder.path.name: folder for folder in run_folders(study)}
     results = pd.DataFrame([{key: _scalar(value) for key, value in row.items()} for row in rows])
-    results = pd.concat([results, _varying_configuration(results, folders)], axis=1)
+    results = pd.concat([results, _configuration(results, folders, told_by)], axis=1)
     epochs = {run: folders[run].history() for run in results["run"]}
     histories = pd.DataFrame([{"run": run, **row} for run, history in epochs.items() for row in history])
     # A column that no run has a number in, such as the accuracy of a regression, would hold objects.
@@ -142,15 +179,16 @@ def _config(folder: RunFolder) -> dict[str, Any]:
     return yaml.load(folder.config_file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def _varying_configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder]) -> pd.DataFrame:
-    """What tells apart runs whose results say the same of their setting: a column per key, such as data.limit."""
-    if not results.duplicated([key for key in SETTING_KEYS if key in results]).any():
+def _configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder], told_by: Collection[str]) -> pd.DataFrame:
+    """The columns asked for, and what tells apart runs whose results say the same of their setting: data.limit, say."""
+    asked = [key for key in told_by if key not in results]
+    if not asked and not results.duplicated([key for key in SETTING_KEYS if key in results]).any():
         return pd.DataFrame(index=results.index)
     flat = pd.DataFrame([dict(_flat(_config(folders[run]))) for run in results["run"]], index=results.index)
-    keys = list(SETTING_KEYS)
-    chosen: list[str] = []
-    for column in flat.loc[:, flat.nunique(dropna=False) > 1]:
-        together = pd.concat([results[[k for k in keys if k in results]], flat[[*chosen, column]]], axis=1)
+    keys = [key for key in SETTING_KEYS if key in results]
+    chosen = [column for column in asked if column in flat]
+    for column in flat.loc[:, flat.nunique(dropna=False) > 1].columns.difference(chosen, sort=False):
+        together = pd.concat([results[keys], flat[[*chosen, column]]], axis=1)
         if len(together.drop_duplicates()) > len(together.drop(columns=column).drop_duplicates()):
             chosen.append(column)
     return flat[chosen]
@@ -239,19 +277,34 @@ def judged(runs: Runs, study: Study) -> Runs:
     results = results.assign(setting=assign(runs.results, study.settings)).dropna(subset="setting")
     if {"best_val_accuracy", "val_accuracy"} <= set(results):
         results["decline"] = results["best_val_accuracy"] - results["val_accuracy"]
+    if "diagnosis" in results:
+        results["collapsed"] = (results["diagnosis"] == "collapsed").astype(float)
+    if {"train_loss", "val_loss"} <= set(results):
+        results["loss_gap"] = results["val_loss"] - results["train_loss"]
     if runs.histories is None:
         return replace(runs, results=results)
-    histories = runs.histories[runs.histories["run"].isin(results["run"])]
+    histories = plateau.whole_network(runs.histories[runs.histories["run"].isin(results["run"])])
     by_run = histories.groupby("run")
     for column in (column for column in histories if column not in ("run", *HISTORY_COLUMNS)):  # the probes'
         results[column] = results["run"].map(by_run[column].last())
+    results["val_loss_rise"] = results["run"].map(by_run["val_loss"].agg(_rise))
     results["largest_rise"] = results["run"].map(by_run["train_loss"].agg(_largest_rise))
+    results["rises"] = results["run"].map(by_run["train_loss"].agg(_rises))
     if "distance" in histories:
         followed = {run: _descent(history) for run, history in by_run}
         found = pd.DataFrame([followed.get(run, {}) for run in results["run"]], index=results.index, dtype=float)
         results[found.columns] = found
     if not histories["val_accuracy"].notna().any():
         return replace(runs, results=results, histories=histories)
+    results["best_gap"] = results["run"].map({run: plateau.best_gap(history) for run, history in by_run})
+    results["forgotten"] = results["run"].map({run: plateau.forgotten(history) for run, history in by_run})
+    if "sharpness_to_limit" in histories:
+        results["sharpest"] = results["run"].map({run: plateau.sharpest(history) for run, history in by_run})
+    if {"probe_gradient", "dead_units"} <= set(histories):
+        collapsed = set(results.loc[results["collapsed"] == 1, "run"])
+        found = {run: plateau.of_plateau(history) for run, history in by_run if run in collapsed}
+        for column in ("plateau_gradient", "plateau_dead_units"):
+            results[column] = [found.get(run, {}).get(column, math.nan) for run in results["run"]]
     accuracies = {str(run): group.tolist() for run, group in by_run["val_accuracy"]}
     results["early_falls"] = [_falls(accuracies.get(run, [])[:EARLY_EPOCHS]) for run in results["run"]]
     target = benchmark_accuracy(results, accuracies, study.benchmark)
@@ -286,6 +339,19 @@ def _largest_rise(losses: pd.Series) -> float:
     if not np.isfinite(values).all():
         return math.inf
     return float(np.diff(values).max() / values[0]) if len(values) > 1 else math.nan
+
+
+def _rises(losses: pd.Series) -> float:
+    """The share of epochs, from the second on, in which the loss rises by over RISE of its first value or breaks."""
+    values = losses.to_numpy(float)
+    steady = np.diff(values) <= RISE * values[0]
+    return float(1 - steady.mean()) if len(steady) else math.nan
+
+
+def _rise(losses: pd.Series) -> float:
+    """The last less the lowest; infinite if a loss is not finite."""
+    values = losses.to_numpy(float)
+    return float(values[-1] - values.min()) if np.isfinite(values).all() else math.inf
 
 
 def _falls(accuracy: Sequence[float]) -> float:

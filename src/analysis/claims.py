@@ -92,6 +92,13 @@ def bounded(
     return statistics.above(pairs)
 
 
+def share(values: Values, metric: str, setting: str, above: float) -> Evidence:
+    """In more than this share of the setting's runs the metric, which is 0 or 1, is 1."""
+    if len(names := values.match(setting)) != 1:
+        raise UserError(f"setting={setting} stands for {', '.join(names)}; a share is taken of one setting: name it.")
+    return statistics.share(values.series(names[0], metric), above)
+
+
 def agree(values: Values, metric: str, reference: str, settings: Names, margin: float) -> Evidence:
     """For every setting one metric differs from another, its reference, by less than `margin`."""
     names = values.match(settings)
@@ -156,7 +163,19 @@ def more_gain(
 
 TESTS: dict[str, Callable[..., Evidence]] = {
     test.__name__: test
-    for test in (ahead, order, similar, within_factor, bounded, agree, ahead_on_average, picked, wider, more_gain)
+    for test in (
+        ahead,
+        order,
+        similar,
+        within_factor,
+        bounded,
+        share,
+        agree,
+        ahead_on_average,
+        picked,
+        wider,
+        more_gain,
+    )
 }
 
 
@@ -175,7 +194,8 @@ def _scaled(series: Series, factor: float) -> dict[int, float]:
 
 
 def _minus(a: Series, b: Series) -> dict[int, float]:
-    return {seed: a[seed] - b[seed] for seed in a if seed in b}
+    # Two runs that never got there tie, as everywhere (statistics.py).
+    return {seed: 0.0 if a[seed] == b[seed] else a[seed] - b[seed] for seed in a if seed in b}
 
 
 def _common_seeds(series: Sequence[Series]) -> list[int]:
@@ -187,7 +207,8 @@ def _mean(series: Sequence[Series]) -> dict[int, float]:
 
 
 def _range(series: Sequence[Series]) -> dict[int, float]:
-    return {s: max(x[s] for x in series) - min(x[s] for x in series) for s in _common_seeds(series)}
+    highest, lowest = ({s: end(x[s] for x in series) for s in _common_seeds(series)} for end in (max, min))
+    return _minus(highest, lowest)
 
 
 def read_claims(file: Path) -> list[Claim]:

@@ -98,7 +98,7 @@ def main() -> None:
     histories = {folder.config()["lr"]: rows for folder in run_folders(arguments.study) if (rows := _probed(folder))}
     if not histories:
         sys.exit(f"error: {arguments.study} has no run with a stability limit; train some with probes=sharpness.")
-    save(draw(histories), arguments.report / "edge_of_stability.png")
+    save(draw(histories), arguments.report / "edge_of_stability")
     print(table(histories), end="")
 
 

@@ -7,6 +7,8 @@ A figure is an entry of the study's `figures`: `name`, `kind`, `caption`, and wh
   `column` of the histories (validation accuracy); `epochs` (only the first so many; else a closer look at the last
   quarter stands on the right); `scale: log`. Figures of the same column in a study share their vertical axis.
 - panels: `settings`, `columns` of the histories: a panel per column, all epochs.
+- seeds: `settings`, `columns`: a line per run, for what a mean over seeds would smear, such as a jump that comes at
+  another epoch in each. `limits` of a column's axis, beyond which lines leave the picture; the columns that are `log`.
 - examples: two pictures of each class.
 - fit, path, animation: `settings` whose weights were followed (probes=descent), all at the points of `seed`; `steps` of
   the animation. contraction: `settings` again. See descent_figures.py.
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from math import ceil
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal
 
 import numpy as np
@@ -49,6 +52,11 @@ COLUMN_LABELS = {
     "train_loss": "training loss",
     "lr": "learning rate",
     "gradient_norm": "gradient norm",
+    "probe_gradient": "norm of the probe batch's gradient",
+    "dead_units": "largest share of dead units in a layer",
+    "sharpness_to_limit": "sharpness over the stability limit",
+    "no_eval/val_accuracy": "validation accuracy without eval()",
+    "no_eval/val_loss": "validation loss without eval()",
 }
 
 
@@ -65,7 +73,9 @@ def styles(study: Study) -> dict[str, Style]:
     for index, settings in enumerate(study.compared_groups.values()):
         for place, setting in enumerate(settings):
             dash = DASHES[(index + place // len(PALETTE)) % len(DASHES)]
-            found[setting.name] = Style(PALETTE[place % len(PALETTE)], dash)
+            # More groups than dashes begin again with other colours.
+            colour = PALETTE[(place + len(PALETTE) // 2 * (index // len(DASHES))) % len(PALETTE)]
+            found[setting.name] = Style(colour, dash)
     for place, setting in enumerate(study.groups.get(benchmark, []) if benchmark is not None else []):
         found.setdefault(setting.name, Style(NEUTRAL[place % len(NEUTRAL)], DASHES[place % 2 * 3]))
     return found
@@ -163,6 +173,7 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
             axes.plot(table["epoch"], table["mean"], color=colour, linestyle=dash, linewidth=1.6, label=caption[name])
             axes.fill_between(table["epoch"], table["low"], table["high"], color=colour, alpha=0.15, linewidth=0)
         axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(axis.column, axis.column))
+        axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         if "accuracy" in axis.column:
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
@@ -199,11 +210,57 @@ def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str
             axes.plot(table["epoch"], table["mean"], color=colour, linestyle=look[name].dash, label=caption[name])
             axes.fill_between(table["epoch"], table["low"], table["high"], color=colour, alpha=0.15, linewidth=0)
         axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column), yscale=loss_scale(runs, names, column))
+        axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         if "accuracy" in column:
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     if len(names) > 1:
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(names)))
+        fitting = 120 // (6 + max(map(len, caption.values())))  # a figure is about 120 characters wide, a line's key 6
+        columns_of_keys = max(1, min(5, len(names), fitting))
+        handles = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside lower center", ncols=columns_of_keys)
+    return figure
+
+
+def seeds(
+    study: Study,
+    runs: Runs,
+    names: Sequence[str],
+    columns: Sequence[str],
+    limits: Mapping[str, tuple[float, float]],
+    log: Sequence[str] = (),
+) -> Figure:
+    """A row of panels per setting, one per column of the histories, a line per run; a column's panels share its axis.
+
+    Raises:
+        ValueError: there are no histories.
+    """
+    if runs.histories is None:
+        raise ValueError("There are no histories to draw; give the runs themselves, not one table.")
+    figure = Figure(figsize=(3.5 * len(columns), 2.3 * len(names) + 0.5), layout="constrained")
+    grid = figure.subplots(len(names), len(columns), squeeze=False, sharex=True, sharey="col")
+    caption, finished = labels(study, names), runs.finished
+    by_run = runs.histories.groupby("run")
+    places = {seed: place for place, seed in enumerate(sorted(set(finished["seed"])))}
+    lines = {}
+    for name, row in zip(names, grid, strict=True):
+        for axes, column in zip(row, columns, strict=True):
+            for run, seed in finished.loc[finished["setting"] == name, ["run", "seed"]].itertuples(index=False):
+                history = by_run.get_group(run).dropna(subset=column)
+                dash, colour = DASHES[places[seed] // len(PALETTE) % len(DASHES)], PALETTE[places[seed] % len(PALETTE)]
+                (lines[seed],) = axes.plot(
+                    history["epoch"] + 1, history[column], color=colour, linestyle=dash, label=f"seed {seed}"
+                )
+            axes.set_yscale("log" if column in log else "linear")
+            if column in limits:  # else None would fix the axis as the first setting leaves it
+                axes.set_ylim(limits[column])
+            axes.grid(alpha=0.3)
+        row[0].set_ylabel("\n".join(fill(part, width=24) for part in caption[name].split(", ")))  # 24 fit a panel
+    for top, bottom, column in zip(grid[0], grid[-1], columns, strict=True):
+        top.set_title(COLUMN_LABELS.get(column, column), fontsize="medium")
+        bottom.set_xlabel("epoch")
+        bottom.locator_params(axis="x", integer=True)
+    figure.legend(handles=[lines[seed] for seed in sorted(lines)], loc="outside lower center", ncols=6)
     return figure
 
 
@@ -236,6 +293,11 @@ def examples(pictures: np.ndarray, classes: np.ndarray) -> Figure:
     return figure
 
 
+def file(path: Path, ending: str) -> Path:
+    """A figure's file; its name may have dots, as in `lr_0.1`."""
+    return path.with_name(f"{path.name}.{ending}")
+
+
 def save(figure: Figure, path: Path) -> None:
     """Writes path.png and path.svg; the same figure gives the same bytes."""
     if layout := figure.get_layout_engine():  # once is enough for both files
@@ -243,5 +305,5 @@ def save(figure: Figure, path: Path) -> None:
         figure.set_layout_engine("none")
     with rc_context({"svg.hashsalt": path.name, "svg.fonttype": "none"}):
         for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-            with written_aside(path.with_suffix(f".{ending}")) as aside:
+            with written_aside(file(path, ending)) as aside:
                 figure.savefig(aside, format=ending, dpi=130, metadata=metadata)

@@ -114,7 +114,9 @@ def plot(
         )
         drawn.add_glyph(line.source, band, name=line.label)
         means.append(drawn.add_glyph(line.source, mean, name=line.label))
-    values = f"@{column}_mean{{{number}}} (@{column}_low{{{number}}} to @{column}_high{{{number}}})"
+    # In braces, because a probe's column has a slash in its name.
+    of_mean, of_low, of_high = (f"@{{{column}_{part}}}{{{number}}}" for part in ("mean", "low", "high"))
+    values = f"{of_mean} ({of_low} to {of_high})"
     tooltips = [("", "$name"), ("epoch", "@epoch"), ("mean (seeds)", values)]
     drawn.add_tools(HoverTool(renderers=means, tooltips=tooltips))
     return drawn

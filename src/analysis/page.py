@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from src.analysis.aggregate import METRICS, Runs
 from src.analysis.claims import Finding
+from src.analysis.figures import file
 from src.analysis.interactive import Drawing, Panel
 from src.analysis.report_tables import Table, interval, number, p_value
 from src.analysis.study import Study
@@ -84,7 +85,7 @@ def effect(finding: Finding) -> str:
 
 def figure_file(path: Path) -> Path | None:
     """The picture that was drawn under this path, which has no suffix; None if there is none."""
-    return next((file for suffix in (".png", ".gif") if (file := path.with_suffix(suffix)).exists()), None)
+    return next((found for ending in ("png", "gif") if (found := file(path, ending)).exists()), None)
 
 
 def document(finding: Finding) -> str:
@@ -101,6 +102,7 @@ def facts(study: Study, runs: Runs) -> dict[str, str]:
     found = {"Runs": ", ".join(f"{count} {status}" for status, count in results["status"].value_counts().items())}
     for label, column in (
         ("Data", "data"),
+        ("Training samples", "train_samples"),
         ("Network", "model"),
         ("Seeds", "seed"),
         ("Epochs", "epochs"),
@@ -152,7 +154,7 @@ def html(report: Report) -> str:
 def markdown(report: Report, folder: Path) -> str:
     """The report with the figures that lie in its folder, instead of curves that move."""
     study = report.study
-    files = [file for f in study.figures if (file := figure_file(folder / "figures" / f["name"]))]
+    files = [found for f in study.figures if (found := figure_file(folder / "figures" / f["name"]))]
     captions = {f["name"]: f["caption"] for f in study.figures}
     parts = [f"# {study.title}", f"After {study.source}." if study.source else "", study.question, "## What came out"]
     parts.append("\n".join(f"- {sentence}" for sentence in report.headline))
@@ -167,7 +169,7 @@ def markdown(report: Report, folder: Path) -> str:
         )
     parts += ["## Tables", *(table.markdown() for table in report.tables)]
     if files:
-        parts += ["## Figures", *(f"![{captions[file.stem]}](figures/{file.name})" for file in files)]
+        parts += ["## Figures", *(f"![{captions[found.stem]}](figures/{found.name})" for found in files)]
     parts += [
         "## What to do next",
         "\n".join(f"- {s}" for s in report.advice) or "Nothing in these runs asks for more.",

@@ -118,10 +118,11 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
             spread = interval(record[f"{metric}_low"], record[f"{metric}_high"], metric)
             heading = METRICS[metric].label.capitalize() + (" (%)" if METRICS[metric].fraction else "")
             row[heading] = f"{_bold(record, metric, best)} {spread}".rstrip()
-            row[f"Document ({unit})"] = _bold(record, document, best)
-            row[f"Difference ({unit.replace('%', 'points')})"] = number(
-                record[f"difference_{metric}"], metric, signed=True
-            )
+            if any(metric in setting.published for setting in study.settings):
+                row[f"Document ({unit})"] = _bold(record, document, best)
+                row[f"Difference ({unit.replace('%', 'points')})"] = number(
+                    record[f"difference_{metric}"], metric, signed=True
+                )
         if study.benchmark:
             row[f"Epochs to the accuracy of {study.setting(study.benchmark).label}"] = _reached(record)
         row["Diagnosis"] = record["diagnosis"]
@@ -154,11 +155,16 @@ def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Se
     return record | {
         "benchmark_epoch": median(epochs.values()) if epochs else nan,
         "benchmark_reached": sum(map(isfinite, epochs.values())),
-        "lr_updates": _estimate(values, setting.name, "lr_updates").centre,
+        "lr_updates": nan if _is_constant(runs, setting.name) else _estimate(values, setting.name, "lr_updates").centre,
         "runs": values.run_count(setting.name),
         "diverged": values.run_count(setting.name, "diverged"),
         "diagnosis": _diagnosis(runs, setting.name),
     }
+
+
+def _is_constant(runs: Runs, setting: str) -> bool:
+    """Whether there is nothing to update: a constant sequence advances, and its rate stays."""
+    return "sequence" in runs.finished and set(runs.of([setting]).finished["sequence"]) == {"constant"}
 
 
 def _diagnosis(runs: Runs, setting: str) -> str:
@@ -172,8 +178,9 @@ def _diagnosis(runs: Runs, setting: str) -> str:
 
 
 def _best(column: Sequence[float], name: str) -> float:
-    known = [value for value in column if isfinite(value)]
-    return (min if METRICS[name.removeprefix("document_")].lowest else max)(known, default=nan)
+    metric = METRICS[name.removeprefix("document_")]
+    known = [] if metric.neutral else [value for value in column if isfinite(value)]
+    return (min if metric.lowest else max)(known, default=nan)
 
 
 def _bold(record: Mapping[str, Any], column: str, best: Mapping[str, float]) -> str:
@@ -222,7 +229,8 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
 
 
 def _size_of_the_documents_set(study: Study) -> list[str]:
-    percentages = [100 * s.published["val_accuracy"] for s in study.settings if "val_accuracy" in s.published]
+    judged = study.without_exploration.settings
+    percentages = [100 * s.published["val_accuracy"] for s in judged if "val_accuracy" in s.published]
     if not percentages:
         return []
     decimals = max(len(f"{percentage:.8g}".partition(".")[2]) for percentage in percentages)
@@ -240,12 +248,18 @@ def likeness(study: Study, values: Values) -> Table | None:
     if len(set(published)) == len(published):
         return None
     records, rows = [], []
-    for group, settings in study.groups.items():
-        held = [setting for setting in settings if setting.published and values.run_count(setting.name)]
-        if not held:
-            continue
+    compared = {
+        group: held
+        for group, settings in study.groups.items()
+        if (held := [setting for setting in settings if setting.published and values.run_count(setting.name)])
+    }
+    alike = len({tuple(setting.label for setting in held) for held in compared.values()}) == 1
+    for group, held in compared.items():
         record: dict[str, Any] = {"group": group, "settings": len(held)}
-        row = {study.grouped_by.capitalize(): group, "Settings": str(len(held))}
+        row = {
+            study.grouped_by.capitalize(): group,
+            "Over": "" if alike else ", ".join(setting.label for setting in held),
+        }
         for metric in (m for m in table_metrics(study, values) if all(m in setting.published for setting in held)):
             pairs = [(_estimate(values, setting.name, metric).centre, setting.published[metric]) for setting in held]
             if METRICS[metric].fraction:
@@ -253,10 +267,13 @@ def likeness(study: Study, values: Values) -> Table | None:
                 row[f"{METRICS[metric].label.capitalize()}: points apart"] = number(record[metric], metric)
             else:
                 record[metric] = exp(fmean(abs(log(ours / document)) for ours, document in pairs))
-                row[f"{METRICS[metric].label.capitalize()}: times as much, or as little"] = f"{record[metric]:.3g}"
+                times = f"{record[metric]:.3g}" if isfinite(record[metric]) else "never"
+                row[f"{METRICS[metric].label.capitalize()}: times as much, or as little"] = times
         records.append(record)
         rows.append(row)
     note = "Means over the settings that have a number of the document; of factors the geometric mean."
+    if not alike:
+        note += " Not all are over the same settings: compare those that share theirs."
     return _table("likeness", "How far each is from the document's numbers", rows, records, [note])
 
 
@@ -266,8 +283,8 @@ def _counts(runs: Runs, column: str) -> bool:
 
 def pick(study: Study, values: Values) -> list[Pick]:
     """The best setting of each group by each metric (first stage), told apart over all picks at once."""
-    main = table_metrics(study, values)[0]
-    metrics = dict.fromkeys(m for m in (main, "convergence_epoch") if m in values.metrics)
+    shown = table_metrics(study, values)
+    metrics = dict.fromkeys(metric for metric in (shown[0], "convergence_epoch") if metric in shown)
     picks: dict[str, tuple[str, str, str]] = {}
     evidence: dict[str, Evidence] = {}
     for group, settings in study.compared_groups.items():

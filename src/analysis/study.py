@@ -41,6 +41,22 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """What a reader must know first, where it applies.
+
+    Attributes:
+        says: the sentence.
+        when: column of results -> value that some run must have.
+    """
+
+    says: str
+    when: Mapping[str, Any]
+
+    def applies(self, results: pd.DataFrame) -> bool:
+        return all(column in results and (results[column] == value).any() for column, value in self.when.items())
+
+
+@dataclass(frozen=True)
 class Study:
     """What a report needs to know beyond the runs themselves.
 
@@ -55,6 +71,7 @@ class Study:
         exploration: groups that the tables show and nothing else judges.
         tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
         figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see figures.py).
+        notices: head the report of runs that they apply to.
         choices: what the document leaves open, each a mapping with `what`, `value`, `why`.
         unknown: sentences on what the study cannot tell.
         reads: the studies whose results this one judges together; it has no runs of its own.
@@ -73,6 +90,7 @@ class Study:
     exploration: Sequence[str] = ()
     tolerance: float | None = None
     figures: Sequence[Mapping[str, Any]] = ()
+    notices: Sequence[Notice] = ()
     choices: Sequence[Mapping[str, Any]] = ()
     unknown: Sequence[str] = ()
     reads: Sequence[str] = ()
@@ -125,10 +143,14 @@ def read_study(conf: Path, name: str) -> Study | None:
     for key, entry in (content.pop("settings", None) or {}).items():
         _check_keys(f"{file}, setting {key}", entry, Setting, {"name"})
         settings.append(Setting(name=key, **entry))
+    notices = []
+    for number, entry in enumerate(content.pop("notices", None) or [], start=1):
+        _check_keys(f"{file}, notice {number}", entry, Notice, set())
+        notices.append(Notice(**entry))
     experiment = conf / "experiment" / f"{name}.yaml"
     training = read_yaml(experiment) if experiment.exists() else {}
     tolerance = training.get("analysis", {}).get("convergence_tolerance")
-    study = Study(name=name, settings=settings, training=training, tolerance=tolerance, **content)
+    study = Study(name=name, settings=settings, notices=notices, training=training, tolerance=tolerance, **content)
     if study.benchmark not in {None, *(setting.name for setting in settings)}:
         raise UserError(f"{file}: benchmark={study.benchmark} is none of its settings; name one of them.")
     return study

@@ -1,5 +1,6 @@
 """Advice: what each kind of evidence gives rise to, with its numbers, and silence where there is none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +119,10 @@ def test_the_headline(tmp_path: Path) -> None:
         "Best final validation accuracy: lr=0.2, 95.00%.",
         "First to converge: lr=0.1, after 1 epochs, at a final validation accuracy of 90.00%.",
     ]
+
+
+def test_the_headline_of_a_study_whose_table_does_not_show_convergence(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", [0.9] * 8, lr=0.1)
+    write_run(tmp_path, "mine", SETTLED, lr=0.2)
+    study, values, _ = _study(tmp_path)
+    assert len(headline(replace(study, metrics=["val_accuracy"]), values)) == 1

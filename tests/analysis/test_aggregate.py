@@ -44,6 +44,13 @@ def test_what_results_do_not_say_comes_from_the_configuration(tmp_path: Path) ->
     assert len(discover("mine", results).settings) == 2
 
 
+def test_what_settings_are_told_by_comes_from_the_configuration_even_if_it_never_varies(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", RISING)
+    assert read_runs(tmp_path / "mine", told_by=["data.limit", "lr"]).results["data.limit"].isna().all()
+    assert read_runs(tmp_path / "mine", told_by=["model.width"]).results["model.width"].item() == 1
+    assert "model.width" not in read_runs(tmp_path / "mine").results
+
+
 def test_a_study_without_runs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no run with a result"):
         read_runs(tmp_path / "nothing")
@@ -118,6 +125,31 @@ def test_the_largest_rise_of_the_training_loss(tmp_path: Path, losses: list[floa
     assert judged(runs, discover("mine", runs.finished)).results["largest_rise"].item() == pytest.approx(rise)
 
 
+def test_how_far_a_run_overfits(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", RISING[:3], train_loss=[2.0, 1.0, 0.25], val_loss=[1.5, 1.25, 2.0])
+    runs = read_runs(tmp_path / "mine")
+    results = judged(runs, discover("mine", runs.finished)).results
+    assert results["loss_gap"].item() == 2.0 - 0.25
+    assert results["val_loss_rise"].item() == 2.0 - 1.25
+
+
+def test_a_validation_loss_that_is_lost_has_risen_without_bound(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", RISING[:3], val_loss=[1.5, 1.25, float("nan")])
+    runs = read_runs(tmp_path / "mine")
+    assert judged(runs, discover("mine", runs.finished)).results["val_loss_rise"].item() == inf
+
+
+@pytest.mark.parametrize(
+    ("losses", "share"),
+    [([2.0, 1.0, 1.01, 1.5, 0.5], 0.25), ([2.0, 1.9, 1.8], 0), ([2.0, 1.0, inf], 0.5), ([2.0, 1.0, float("nan")], 0.5)],
+)
+def test_how_often_the_training_loss_rises(tmp_path: Path, losses: list[float], share: float) -> None:
+    """By 0.01 is no rise, where the first loss is 2; to a loss that is no number is one."""
+    write_run(tmp_path, "mine", RISING[: len(losses)], train_loss=losses)
+    runs = read_runs(tmp_path / "mine")
+    assert judged(runs, discover("mine", runs.finished)).results["rises"].item() == pytest.approx(share)
+
+
 def test_a_probes_column_counts_with_its_last_value(tmp_path: Path) -> None:
     folder = write_run(tmp_path, "mine", RISING)
     measured = [3.0, None, 5.0, None, None, None, None, None]
@@ -127,3 +159,18 @@ def test_a_probes_column_counts_with_its_last_value(tmp_path: Path) -> None:
     results = judged(runs, discover("mine", runs.finished)).results
     assert results["sharpness"].item() == 5
     assert Values(results, ["all runs"], "it").series("all runs", "sharpness") == {0: 5}
+
+
+def test_only_a_collapsed_run_has_a_plateau(tmp_path: Path) -> None:
+    collapsed, healthy = [2.0, 1.0, 0.5, 9.0, *[2.3] * 8], [2.0, 1.0, 0.5, 0.4, *[0.3] * 8]
+    for lr, losses in ((0.1, collapsed), (0.01, healthy)):
+        folder = write_run(tmp_path, "mine", [1 - loss / 10 for loss in losses], lr=lr, val_loss=losses)
+        measured = {"gradient_norm/a": 2.0, "dead_units/a": 0.5, "sharpness": 5.0, "stability_limit": 2 / lr}
+        folder.write_history([row | measured for row in folder.history()])
+    runs = read_runs(tmp_path / "mine")
+    results = judged(runs, discover("mine", runs.finished)).results.set_index("lr")
+    assert results["diagnosis"].to_dict() == {0.1: "collapsed", 0.01: "healthy"}
+    assert results["plateau_gradient"].to_dict() == pytest.approx({0.1: 1, 0.01: float("nan")}, nan_ok=True)
+    assert results["plateau_dead_units"].to_dict() == pytest.approx({0.1: 0.5, 0.01: float("nan")}, nan_ok=True)
+    assert results["sharpest"].to_dict() == pytest.approx({0.1: 0.25, 0.01: 0.025})
+    assert results["forgotten"].to_dict() == pytest.approx({0.1: 0.18, 0.01: 0})

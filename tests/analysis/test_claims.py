@@ -112,6 +112,15 @@ def test_each_test_where_it_holds_and_upside_down(
     assert (_verdict(holds, test, **arguments), _verdict(upside_down, test, **arguments)) == verdicts
 
 
+def test_gains_of_runs_that_never_get_there_tie() -> None:
+    never = _values(a=inf, b=inf, c=inf)
+    arguments = {"candidates": "c", "benchmark": "a", "than": "b", "than_benchmark": "a"}
+    claim = Claim("it", "here", "so", "more_gain", arguments={"metric": "val_accuracy", **arguments})
+    assert evidence(claim, never).effect == 0
+    spread = Claim("it", "here", "so", "wider", arguments={"metric": "val_accuracy", "settings": "*", "than": "[ab]"})
+    assert evidence(spread, never).effect == 0
+
+
 @pytest.mark.parametrize(("margin", "verdict"), [(1.5, "reproduced"), (0.5, "not reproduced")])
 def test_two_metrics_agree_within_a_margin(margin: float, verdict: str) -> None:
     """Measured and predicted lie 1 apart, give or take a fifth."""
@@ -123,6 +132,16 @@ def test_two_metrics_agree_within_a_margin(margin: float, verdict: str) -> None:
     values = Values(pd.DataFrame(rows), ["a", "b"], "the test")
     arguments = {"metric": "measured", "reference": "predicted", "settings": "*", "margin": margin}
     assert _verdict(values, "agree", **arguments) == verdict
+
+
+@pytest.mark.parametrize(("above", "verdict"), [(0.1, "reproduced"), (0.9, "not reproduced"), (0.4, "undecided")])
+def test_a_share_of_runs(above: float, verdict: str) -> None:
+    """Half of eight runs collapsed."""
+    rows = [{"setting": "a", "seed": seed, "status": "completed", "collapsed": float(seed % 2)} for seed in SEEDS]
+    values = Values(pd.DataFrame(rows), ["a", "b"], "the test")
+    assert _verdict(values, "share", metric="collapsed", setting="a", above=above) == verdict
+    with pytest.raises(UserError, match=r"Claim it: setting=\* stands for a, b; a share is taken of one setting"):
+        _verdict(values, "share", metric="collapsed", setting="*", above=above)
 
 
 def test_a_lead_is_the_paired_t_test_of_scipy() -> None:

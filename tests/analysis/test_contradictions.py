@@ -1,4 +1,4 @@
-"""Documents 002 and 003 on their own words: worked by hand from the one's table and the other's two numbers."""
+"""Documents 002, 003 and 001 on their own words: worked by hand from a table, from two numbers, from none."""
 
 import pytest
 
@@ -22,7 +22,9 @@ DOCUMENT = {
         "table_crawling": "holds",
         "table_best": "holds",
     },
+    "fer2013": {},
     "descent_line": {"low_arrives": "holds", "high_arrives": "holds", "high_is_faster": "holds"},
+    "high_lr": {},  # a document without a number
 }
 
 

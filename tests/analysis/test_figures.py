@@ -1,5 +1,6 @@
 """Figures: what is drawn, on which axes, with which looks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,9 @@ from synthetic_study import write_run
 
 from src.analysis import figures
 from src.analysis.aggregate import Runs, Values, judged, read_runs
-from src.analysis.figures import Axis
+from src.analysis.figures import DASHES, Axis, styles
 from src.analysis.report_tables import Pick
-from src.analysis.study import Study, discover, read_study
+from src.analysis.study import Setting, Study, discover, read_study
 from src.config import CONFIG_DIR
 
 
@@ -22,6 +23,45 @@ def study_and_runs(tmp_path: Path) -> tuple[Study, Runs]:
     runs = read_runs(tmp_path / "mine")
     study = discover("mine", runs.results)
     return study, judged(runs, study)
+
+
+def test_every_run_has_a_line_of_its_own_on_an_axis_that_settings_share(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    names, limits = ["lr=0.1", "lr=0.2"], {"val_accuracy": (0.0, 1.0)}
+    drawn = figures.seeds(study, runs, names, ["val_accuracy", "val_loss"], limits, log=["val_loss"])
+    assert [len(axes.get_lines()) for axes in drawn.axes] == [2, 2, 2, 2]
+    assert [axes.get_yscale() for axes in drawn.axes] == ["linear", "log", "linear", "log"]
+    assert drawn.axes[0].get_ylim() == drawn.axes[2].get_ylim() == (0, 1)
+    ends = [float(np.asarray(line.get_ydata())[-1]) for line in drawn.axes[2].get_lines()]
+    assert ends == pytest.approx([0.9, 0.91])
+    lowest, highest = drawn.axes[1].get_ylim()
+    for axes in (drawn.axes[1], drawn.axes[3]):  # all lines of a column, also those of the settings below
+        assert all(lowest < float(loss) < highest for line in axes.get_lines() for loss in np.asarray(line.get_ydata()))
+    seeds = [{str(line.get_label()): line.get_color() for line in axes.get_lines()} for axes in drawn.axes]
+    assert seeds[0] == seeds[3]
+
+
+def test_the_legend_of_panels_stays_in_the_picture(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    settings = [replace(setting, group=f"with {'long ' * 14}name {setting.name}") for setting in study.settings]
+    drawn = figures.panels(replace(study, settings=settings), runs, [s.name for s in settings], ["lr"])
+    drawn.draw_without_rendering()
+    box = drawn.legends[0].get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= drawn.bbox.x1
+
+
+def test_an_epoch_in_which_a_probe_rested_leaves_no_gap(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    assert runs.histories is not None
+    rested = runs.histories.assign(sharpness=runs.histories["val_loss"].where(runs.histories["epoch"] % 2 == 0))
+    drawn = figures.seeds(study, Runs(runs.results, rested), ["lr=0.1"], ["sharpness"], {})
+    assert list(drawn.axes[0].get_lines()[0].get_xdata()) == [1, 3, 5, 7]
+
+
+def test_a_table_alone_has_no_lines(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    with pytest.raises(ValueError, match="no histories"):
+        figures.seeds(study, Runs(runs.results), ["lr=0.1"], ["val_loss"], {})
 
 
 def test_the_sequences_are_the_reports() -> None:
@@ -94,3 +134,10 @@ def test_a_figure_is_saved_twice_the_same(tmp_path: Path) -> None:
     for ending in ("png", "svg"):
         files = [(tmp_path / folder / f"figure.{ending}").read_bytes() for folder in ("once", "twice")]
         assert files[0] == files[1]
+
+
+def test_settings_of_more_groups_than_dashes_are_told_apart() -> None:
+    groups = [f"group {number}" for number in range(2 * len(DASHES))]
+    settings = [Setting(f"{group}/{place}", "it", {}, group) for group in groups for place in range(3)]
+    look = styles(Study("mine", "Mine", settings=settings))
+    assert len({(style.colour, style.dash) for style in look.values()}) == len(settings)

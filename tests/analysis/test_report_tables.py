@@ -67,6 +67,15 @@ def test_the_best_is_bold_and_the_notes_say_what_a_reader_needs(runs_and_study: 
     assert lines[4].startswith("| Benchmark | SGD | 80.0")
 
 
+def test_what_only_explains_has_no_best(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    runs = Runs(runs.results.assign(sharpest=runs.results["lr"]), runs.histories)
+    table = report_tables.comparison(replace(study, metrics=["val_accuracy", "sharpest"]), _values(runs, study), runs)
+    column = table.header.index("Highest sharpness over the stability limit while it learned")
+    assert [row[column].partition(" ")[0] for row in table.rows] == ["0.001", "0.01", "0.1"]
+    assert any(row[2].startswith("**") for row in table.rows)
+
+
 def test_columns_that_say_nothing_are_left_out(runs_and_study: tuple[Runs, Study]) -> None:
     runs, study = runs_and_study
     bare = replace(study, settings=[replace(s, group="", published={}) for s in study.settings], benchmark=None)
@@ -92,6 +101,16 @@ def test_both_stages_of_selection(runs_and_study: tuple[Runs, Study]) -> None:
         values.series("high", "val_accuracy")[seed] - values.series("sgd", "val_accuracy")[seed] for seed in range(8)
     ]
     assert second.frame["lead"].iloc[0] == pytest.approx(np.mean(leads))
+
+
+def test_nothing_is_picked_by_what_the_table_does_not_show(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    assert [pick.metric for pick in report_tables.pick(study, _values(runs, study))] == [
+        "val_accuracy",
+        "convergence_epoch",
+    ]
+    accuracy_only = replace(study, metrics=["val_accuracy"])
+    assert [pick.metric for pick in report_tables.pick(accuracy_only, _values(runs, study))] == ["val_accuracy"]
 
 
 def test_no_benchmark_no_second_stage(runs_and_study: tuple[Runs, Study]) -> None:
@@ -154,8 +173,16 @@ def test_likeness_by_hand(tmp_path: Path) -> None:
     runs = judged(read_runs(tmp_path / "mine"), study)
     table = report_tables.likeness(study, _values(runs, study))
     assert table is not None
-    assert [row[:3] for row in table.rows] == [["sgd", "2", "2.00"], ["adam", "2", "15.00"]]
+    assert [row[:2] for row in table.rows] == [["sgd", "2.00"], ["adam", "15.00"]]
     assert table.frame["val_loss"].tolist() == pytest.approx([2, 2])  # once twice, once half
+
+
+def test_a_metric_that_the_document_lacks_does_not_hide_one_that_it_has(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    study = replace(study, metrics=["val_accuracy", "decline"])  # both in percent
+    table = report_tables.comparison(study, _values(runs, study), runs)
+    column = table.header.index("Document (%)")
+    assert [row[column] for row in table.rows] == ["81.00", "**95.00**", report_tables.NOTHING]
 
 
 def test_likeness_takes_rivals(runs_and_study: tuple[Runs, Study]) -> None:
@@ -179,3 +206,14 @@ def test_the_study_says_what_its_table_shows(runs_and_study: tuple[Runs, Study])
     header = report_tables.comparison(study, _values(runs, study), runs).header
     assert list(header[:4]) == ["Method", "Setting", "Final validation loss", "Final validation accuracy (%)"]
     assert "Epochs to convergence" not in header
+
+
+def test_a_constant_rate_is_never_updated(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", [0.5, 0.7], sequence="constant", updates=1)
+    write_run(tmp_path, "mine", [0.5, 0.7], sequence="inverse", updates=1)
+    settings = [Setting(name, name, {"sequence": name}) for name in ("constant", "inverse")]
+    study = Study("mine", "Mine", settings=settings)
+    runs = judged(read_runs(tmp_path / "mine"), study)
+    table = report_tables.comparison(study, _values(runs, study), runs)
+    column = table.header.index("Rate updates")
+    assert [row[column] for row in table.rows] == [report_tables.NOTHING, "1"]

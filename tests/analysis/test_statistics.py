@@ -20,6 +20,7 @@ from src.analysis.statistics import (
     picked,
     power,
     seeds_needed,
+    share,
     similar,
     winner,
 )
@@ -232,6 +233,35 @@ def test_a_margin_must_be_above_zero(margin):
 
 
 # Winners picked from the same data
+
+
+def test_a_share_by_hand():
+    """Three of four where a half is claimed: 5 of 16 outcomes are as many or more, 15 of 16 as many or fewer."""
+    found = share(series(1, 1, 0, 1), above=0.5)
+    assert (found.effect, found.seeds) == (0.25, 4)
+    assert (found.p_for, found.p_against) == pytest.approx((5 / 16, 15 / 16))
+
+
+def test_the_interval_of_a_share_is_that_which_its_tests_leave():
+    """Clopper & Pearson: at its ends the binomial tail is half of 5%."""
+    found = share(series(*[1] * 6, *[0] * 6), above=0.1)
+    assert stats.binom.sf(5, 12, found.low + 0.1) == pytest.approx(0.025, abs=1e-4)
+    assert stats.binom.cdf(6, 12, found.high + 0.1) == pytest.approx(0.025, abs=1e-4)
+    assert verdict(found).verdict == "reproduced"
+    assert verdict(share(series(*[0] * 12), above=0.5)).verdict == "not reproduced"
+
+
+def test_a_share_of_one_seed_or_of_none_decides_nothing():
+    assert verdict(share(series(1), above=0.001)).verdict == "undecided"
+    assert isnan(share({0: nan}, above=0.5).effect)
+
+
+@pytest.mark.parametrize(
+    ("values", "above"), [((0, 0.5), 0.1), ((0, inf), 0.1), ((0, 1), 0), ((0, 1), 1), ((0, 1), nan)]
+)
+def test_what_is_no_share_is_refused(values, above):
+    with pytest.raises(ValueError, match="share"):
+        share(series(*values), above)
 
 
 def test_picking_the_best_of_many_costs_more_than_naming_it():

@@ -1,12 +1,16 @@
 """Studies: those that are written down, against the document; those that are discovered; and what goes wrong."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from src.analysis.study import Setting, assign, discover, read_study
+from src.analysis import figures
+from src.analysis.aggregate import METRICS, Values
+from src.analysis.claims import evidence, read_claims
+from src.analysis.study import Notice, Setting, assign, discover, read_study
 from src.config import CONFIG_DIR
 from src.errors import UserError
 
@@ -48,6 +52,7 @@ def test_no_file_is_no_study() -> None:
     [
         ("title: [", "not valid YAML"),
         ("titel: x", "has titel; allowed are benchmark, choices"),
+        ("title: x\nnotices: [{says: x, if: {data: mnist}}]", "notice 1 has if; allowed are says, when"),
         ("title: x\nsettings: {a: {label: A, were: {lr: 1}}}", "setting a has were; allowed are group, label"),
         ("title: x\nbenchmark: b\nsettings: {a: {label: A, where: {lr: 1}}}", "benchmark=b is none of its settings"),
     ],
@@ -107,3 +112,31 @@ def test_a_missing_column_is_named() -> None:
 def test_two_runs_with_one_seed_are_refused() -> None:
     with pytest.raises(UserError, match=r"2 runs are seed 0 of setting a \(run0, run1\)"):
         assign(_results(lr=[0.1, 0.1]), [Setting("a", "A", {"lr": 0.1})])
+
+
+def test_a_notice_is_for_the_runs_it_is_about() -> None:
+    notice = Notice("a stand-in", {"data": "fer2013_standin"})
+    assert notice.applies(pd.DataFrame({"data": ["fer2013", "fer2013_standin"]}))
+    assert not notice.applies(pd.DataFrame({"data": ["fer2013"]}))
+    assert not notice.applies(pd.DataFrame({"seed": [0]}))
+
+
+@pytest.mark.parametrize("file", sorted((CONFIG_DIR / "studies").glob("*.yaml")), ids=lambda file: file.stem)
+def test_what_a_study_names_is_there(file: Path) -> None:
+    """Its figures' settings and columns, its table's metrics, its groups, and all that its claims are tested on."""
+    study = read_study(CONFIG_DIR, file.stem)
+    assert study is not None
+    parts = [part for name in study.reads if (part := read_study(CONFIG_DIR, name))]
+    settings = [*study.settings, *(replace(s, name=f"{part.name}/{s.name}") for part in parts for s in part.settings)]
+    values = Values.published(replace(study, settings=settings))
+    for figure in study.figures:
+        assert values.match(figure.get("settings", "*"))
+        assert set(figure.get("columns", ())) <= set(figures.COLUMN_LABELS)
+        assert {"name", "kind", "caption"} <= set(figure)
+    assert set(study.metrics) <= set(METRICS)
+    assert set(study.exploration) <= set(study.groups)
+    assert all({"what", "value", "why"} == set(choice) for choice in study.choices)
+    for claim in read_claims(CONFIG_DIR / "claims" / file.name):
+        evidence(claim, values)
+        metric = claim.arguments["metric"]
+        assert metric in METRICS or "/" in metric  # a probe's column
