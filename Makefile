@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-all lint format reproduce-decay_mnist reproduce-decay_cifar10 reproduce-descent_line reproduce-fixed_mnist report benchmark benchmark-population tensorboard clean
+.PHONY: help setup demo test test-all lint format reproduce-decay_mnist reproduce-decay_cifar10 reproduce-calibration reproduce-descent_line reproduce-fixed_mnist reproduce-fer2013 reproduce-high_lr report keep restore benchmark benchmark-population tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z_0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-24s %s\n", $$1, $$2}'
@@ -52,6 +52,18 @@ reproduce-decay_mnist: setup ## train the 14 settings of document 004 on MNIST a
 reproduce-decay_cifar10: setup ## the same on CIFAR-10; hours on 2 cores, goes on where it stopped
 	$(call reproduce_decay,decay_cifar10)
 
+CALIBRATION := $(BIN)/python -m src.train -m study=calibration seed=100 experiment=decay_cifar10
+SEQ3_BY_CUTOFF := sequence=exponential strategy=cutoff
+
+reproduce-calibration: setup ## what the decay studies' document leaves open, tried on a seed of its own; hours on 2 cores
+	$(CALIBRATION) sequence=constant lr=0.001 optimizer=momentum,adam data.val_fraction=null
+	$(CALIBRATION) sequence=constant lr=0.001
+	$(CALIBRATION) sequence=constant lr=0.001 optimizer=momentum,adam data.val_fraction=null batch_size=20 data.scaling=unit
+	$(CALIBRATION) $(SEQ3_BY_CUTOFF)
+	$(CALIBRATION) $(SEQ3_BY_CUTOFF) data.val_fraction=null data.scaling=standardised,unit batch_size=32,20
+	$(CALIBRATION) $(SEQ3_BY_CUTOFF) data.val_fraction=null data.scaling=unit batch_size=20 strategy.baseline=untrained
+	$(BIN)/python -m src.report study=calibration
+
 reproduce-descent_line: setup ## gradient descent on a line (document 003) and report; no download, a minute
 	$(BIN)/python -m src.train -m experiment=descent_line seed=0,1,2,3,4,5 lr=0.1,0.7,0.75,0.97,1.01
 	$(BIN)/python -m src.train -m experiment=descent_line seed=0,1,2,3,4,5 lr=0.7 data.noise=gaussian
@@ -69,11 +81,53 @@ reproduce-fixed_mnist: setup ## fixed rates, schedules and a look at optimizers 
 	$(FIXED_MNIST) seed=0 optimizer=adam data=digits lr=0.1,0.01,0.001,0.0001,0.00001
 	$(BIN)/python -m src.report study=fixed_mnist
 
+# Only Kaggle hands out FER2013; where its file is missing, a stand-in takes its place. Without a GPU 7,000 pictures do.
+FER2013_DATA ?= $(if $(wildcard $(foreach name,fer2013 icml_face_data train,data/$(name).csv data/fer2013/$(name).csv)),fer2013,fer2013_standin)
+FER2013_LIMIT ?= $(if $(shell command -v nvidia-smi),null,7000)
+FER2013 := $(BIN)/python -m src.train -m experiment=fer2013 data=$(FER2013_DATA) data.limit=$(FER2013_LIMIT) 'seed=$(SEEDS)'
+
+reproduce-fer2013: setup ## why the lowest rate overfits most (document 000), on FER2013 or a stand-in; hours on 2 cores
+	$(FER2013) lr=0.01,0.001,0.0001 optimizer=adam,momentum
+	$(FER2013) lr=0.0001 optimizer.weight_decay=0.0001
+	$(FER2013) lr=0.0001 model.dropout=0.5
+	$(BIN)/python -m src.report study=fer2013
+
+HIGH_LR := $(BIN)/python -m src.train -m experiment=high_lr
+ONE_CONVOLUTION := model.depth=1 model.gain=0.41
+TWO_CONVOLUTIONS := model.depth=2 model.gain=0.41 batch_size=2
+
+reproduce-high_lr: setup ## three shapes of a loss at a high rate, and why (document 001); a quarter of an hour on 2 cores
+	$(HIGH_LR) seed=0,1,2,3,4,5 model.depth=4 model.batch_norm=true,false
+	$(HIGH_LR) seed=0,1,2,3,4,5 $(TWO_CONVOLUTIONS)
+	$(HIGH_LR) seed=0,1,2,3,4,5 $(ONE_CONVOLUTION) batch_size=2
+	$(HIGH_LR) seed=0,1,2,3,4,5,6,7,8,9,10,11 $(ONE_CONVOLUTION)
+	$(HIGH_LR) seed=0,1,2,3,4,5 lr=0.01 $(ONE_CONVOLUTION)
+	$(HIGH_LR) 'seed=$(SEEDS)' lr=0.001,0.0001 $(ONE_CONVOLUTION)
+	$(HIGH_LR) 'seed=$(SEEDS)' lr=0.01 $(TWO_CONVOLUTIONS)
+	$(HIGH_LR) 'seed=$(SEEDS)' lr=0.01,0.001 model.depth=4 model.batch_norm=true,false
+	$(HIGH_LR) 'seed=$(SEEDS)' model.depth=4 model.width=1
+	$(HIGH_LR) seed=0,1,2,3,4,5 model.depth=8
+	$(HIGH_LR) 'seed=$(SEEDS)' lr=0.1,0.01,0.001,0.0001 model.depth=8 model.gain=0.41
+	$(HIGH_LR) 'seed=$(SEEDS)' lr=0.1,0.01,0.001,0.0001 $(ONE_CONVOLUTION) model.bias=-10
+	$(BIN)/python -m src.report study=high_lr
+
 STUDY ?= decay_mnist
 
 report: setup ## rebuild the report of STUDY (STUDY=decay_mnist) and open it
 	$(BIN)/python -m src.report study=$(STUDY)
 	$(BIN)/python -m webbrowser -t "file://$(CURDIR)/outputs/reports/$(STUDY)/index.html"
+
+KEPT = outputs/reports/$(STUDY)/runs.tar.gz
+
+keep: ## put what the runs of STUDY left, less checkpoints and logs, beside its report, to go on elsewhere
+	@test -d outputs/$(STUDY) || { echo "outputs/$(STUDY) holds no runs to keep; name a study that does: make keep STUDY=..."; exit 1; }
+	@mkdir -p $(dir $(KEPT))
+	tar -C outputs --exclude=checkpoints --exclude=tensorboard --exclude=train.log --exclude='.?*' -czf $(KEPT).part $(STUDY)
+	@mv $(KEPT).part $(KEPT)
+
+restore: ## unpack the runs that keep has put beside the report of STUDY: its sweep then trains what is missing
+	@test -f $(KEPT) || { echo "There is no $(KEPT); make keep STUDY=$(STUDY) makes it where the runs are."; exit 1; }
+	tar -C outputs --skip-old-files -xzf $(KEPT)
 
 benchmark: setup ## how fast this is here, against the plain ways; 3 minutes
 	$(BIN)/python -m src.benchmark
