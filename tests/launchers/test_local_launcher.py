@@ -25,6 +25,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
 from rich.console import Console
 
+from hydra_plugins.lr_lab._launcher import Terminated, _stoppable
 from hydra_plugins.lr_lab._processes import Pool, start_server
 from hydra_plugins.lr_lab.local import _PRELOAD, LocalLauncher, cpu_cores
 from src.errors import UserError
@@ -297,6 +298,24 @@ def test_a_slot_for_each_core_and_each_gpu() -> None:
     two = [slot["CUDA_VISIBLE_DEVICES"] for slot in LocalLauncher(per_gpu=2)._environments(["5", "7"])]
     assert two == ["5", "7", "5", "7"]
     assert len(LocalLauncher(slots=1)._environments(["5", "7"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)], ids=str
+)
+def test_a_second_interrupt_does_not_cut_short_the_ending(first: signal.Signals, raised: type[BaseException]) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    ended = False
+    with pytest.raises(raised) as caught, _stoppable():
+        try:
+            signal.raise_signal(first)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            ended = True
+    assert ended
+    assert caught.type is raised
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 # The program

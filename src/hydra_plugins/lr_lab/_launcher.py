@@ -90,7 +90,7 @@ class SweepLauncher(Launcher):
             jobs = self._compose(job_overrides, initial_job_idx)
             runs = plan([_resolved(job) for job in jobs], job_overrides)
             try:
-                with _sigterm_interrupts():
+                with _stoppable():
                     self.train(runs, console)
             except KeyboardInterrupt as stop:
                 code = 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
@@ -163,16 +163,27 @@ def job_return(job: DictConfig) -> JobReturn:
 
 
 @contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM interrupt the block, once: a second one must not cut short the ending of what it started.
 
+    Impatient people press Ctrl-C twice, and make sends its own SIGTERM beside somebody's.
+    """
     # Only a main thread may handle signals, and only there are they raised.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: handler for number in numbers if (handler := signal.getsignal(number)) != signal.SIG_IGN}
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
