@@ -52,16 +52,24 @@ reproduce-decay_mnist: setup ## train the 14 settings of document 004 on MNIST a
 reproduce-decay_cifar10: setup ## the same on CIFAR-10; hours on 2 cores, goes on where it stopped
 	$(call reproduce_decay,decay_cifar10)
 
-CALIBRATION := $(BIN)/python -m src.train -m study=calibration seed=100 experiment=decay_cifar10
+CALIBRATION := $(BIN)/python -m src.train -m study=calibration seed=100
+CONSTANT := sequence=constant lr=0.001
 SEQ3_BY_CUTOFF := sequence=exponential strategy=cutoff
 
 reproduce-calibration: setup ## what the decay studies' document leaves open, tried on a seed of its own; hours on 2 cores
-	$(CALIBRATION) sequence=constant lr=0.001 optimizer=momentum,adam data.val_fraction=null
-	$(CALIBRATION) sequence=constant lr=0.001
-	$(CALIBRATION) sequence=constant lr=0.001 optimizer=momentum,adam data.val_fraction=null batch_size=20 data.scaling=unit
-	$(CALIBRATION) $(SEQ3_BY_CUTOFF)
-	$(CALIBRATION) $(SEQ3_BY_CUTOFF) data.val_fraction=null data.scaling=standardised,unit batch_size=32,20
-	$(CALIBRATION) $(SEQ3_BY_CUTOFF) data.val_fraction=null data.scaling=unit batch_size=20 strategy.baseline=untrained
+	$(CALIBRATION) experiment=decay_cifar10 $(CONSTANT) optimizer=momentum,adam data.val_fraction=null
+	$(CALIBRATION) experiment=decay_cifar10 $(CONSTANT)
+	$(CALIBRATION) experiment=decay_cifar10 $(CONSTANT) optimizer=momentum,adam data.val_fraction=null batch_size=20 data.scaling=unit
+	$(CALIBRATION) experiment=decay_cifar10 sequence=inverse,exponential strategy=cutoff strategy.baseline=first_epoch,untrained
+	$(CALIBRATION) experiment=decay_cifar10 $(SEQ3_BY_CUTOFF) data.val_fraction=null data.scaling=standardised,unit batch_size=32,20
+	$(CALIBRATION) experiment=decay_cifar10 $(SEQ3_BY_CUTOFF) data.val_fraction=null data.scaling=unit batch_size=20 strategy.baseline=untrained
+	$(CALIBRATION) experiment=decay_mnist $(CONSTANT) optimizer=sgd,adam,momentum
+	$(CALIBRATION) experiment=decay_mnist optimizer=sgd,momentum
+	$(CALIBRATION) experiment=decay_mnist sequence=cyclic strategy=cutoff strategy.baseline=first_epoch,untrained
+	$(CALIBRATION) experiment=decay_mnist $(CONSTANT) data.scaling=unit
+	$(CALIBRATION) experiment=decay_mnist data.scaling=unit
+	$(CALIBRATION) experiment=decay_mnist $(CONSTANT) batch_size=20 epochs=50
+	$(CALIBRATION) experiment=decay_mnist batch_size=20 epochs=50
 	$(BIN)/python -m src.report study=calibration
 
 reproduce-descent_line: setup ## gradient descent on a line (document 003) and report; no download, a minute

@@ -41,7 +41,7 @@ def report(
     """
     folder = report_dir or output_dir / "reports" / (f"{name}_from_table" if results else name)
     study = read_study(CONFIG_DIR, name)
-    left_out = 0
+    every = None
     if study and study.reads:
         if results:
             raise UserError(f"{name} reads {' and '.join(study.reads)}; it cannot be judged from one table.")
@@ -50,12 +50,13 @@ def report(
         runs = aggregate.read_table(results) if results else _read(name, study, output_dir)
         study = study or discover(name, runs.finished)
         every, runs = runs, aggregate.judged(runs, study)
-        left_out = len(every.results) - len(runs.results)
-        aggregate.write_runs(every, runs, folder)
     if runs.finished.empty:
         raise UserError(f"Study {name} has no finished run of any of its settings; let its sweep finish, then report.")
-    made = _assemble(study, runs, folder, read_claims(CONFIG_DIR / "claims" / f"{name}.yaml"), output_dir)
-    if left_out:
+    claims = read_claims(CONFIG_DIR / "claims" / f"{name}.yaml")
+    if every:
+        aggregate.write_runs(every, runs, folder)
+    made = _assemble(study, runs, folder, claims, output_dir)
+    if every and (left_out := len(every.results) - len(runs.results)):
         made = replace(made, facts={**made.facts, "Left out": f"{left_out} runs that belong to none of the settings"})
     _write(made, folder)
     return made, folder

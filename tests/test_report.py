@@ -141,6 +141,16 @@ def test_runs_of_no_setting_are_left_out_and_counted(made: Path, tmp_path: Path)
     pd.testing.assert_frame_equal(pd.read_csv(folder / "verdicts.csv"), pd.read_csv(made / "verdicts.csv"))
 
 
+def test_what_a_report_kept_stays_until_there_is_something_to_report(tmp_path: Path) -> None:
+    kept = tmp_path / "reports" / "decay_mnist" / "results.csv"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("kept")
+    write_run(tmp_path, "decay_mnist", [0.5, 0.6], optimizer="adam", sequence="constant", lr=0.001, status="running")
+    with pytest.raises(UserError, match="no finished run"):
+        report("decay_mnist", tmp_path)
+    assert kept.read_text() == "kept"
+
+
 def test_a_study_that_nobody_ran(outputs: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"study=nobody has no runs in .*train it with .python -m src.train -m"):
         report("nobody", tmp_path)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil, isfinite
-from statistics import stdev
+from statistics import fmean, stdev
 
 import pandas as pd
 
 from src.analysis import statistics
 from src.analysis.aggregate import METRICS, Runs, Values
 from src.analysis.report_tables import interval, number, table_metrics
-from src.analysis.study import Study
+from src.analysis.study import Study, config_columns
 from src.analysis.summary import SETTING_KEYS
 from src.run_folder import FINISHED
 
@@ -18,6 +19,9 @@ from src.run_folder import FINISHED
 RISEN = 1.05
 # An accuracy that still gains this much over the last quarter of the epochs has not arrived: a fifth of a point.
 RISING = 0.002
+# Seeds that tell two settings apart by the signs of their differences alone: 4 x 0.5^7 <= 0.05, twice for having picked
+# the better and twice because either might be.
+SEEDS_FOR_SIGNS = 7
 
 
 def advise(study: Study, values: Values, runs: Runs) -> list[str]:
@@ -32,13 +36,15 @@ def advise(study: Study, values: Values, runs: Runs) -> list[str]:
     sentences = [*_unfinished(runs), *_diverged(study, runs)]
     if not candidates:
         return sentences
-    if len(candidates) == 1:
-        best = next(iter(candidates))
-    else:
-        best, evidence = statistics.winner(candidates, METRICS[metric].lowest)
-        sentences += _not_told_apart(study, candidates, best, metric, evidence)
+    best = _best(candidates, metric)
+    sentences += _not_told_apart(study, candidates, best, metric)
     # Who is told to stop earlier is not also told to go on for longer.
-    return [*sentences, *_edges(runs, metric), *(_overfitting(study, runs, best) or _rising(study, runs, best))]
+    return [*sentences, *_edges(study, runs, metric), *(_overfitting(study, runs, best) or _rising(study, runs, best))]
+
+
+def _best(candidates: Mapping[str, statistics.Series], metric: str) -> str:
+    centre = {name: statistics.estimate(series).centre for name, series in candidates.items()}
+    return (min if METRICS[metric].lowest else max)(candidates, key=centre.__getitem__)
 
 
 def _unfinished(runs: Runs) -> list[str]:
@@ -65,29 +71,33 @@ def _diverged(study: Study, runs: Runs) -> list[str]:
     return sentences
 
 
-def _not_told_apart(
-    study: Study, candidates: dict[str, dict[int, float]], best: str, metric: str, evidence: statistics.Evidence
-) -> list[str]:
-    if statistics.judge({"best": evidence})["best"].verdict == "reproduced":
-        return []
+def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], best: str, metric: str) -> list[str]:
+    """On the nearest of the rivals that the best setting is not known to be ahead of."""
     sign = -1 if METRICS[metric].lowest else 1
     rivals = {}
     for name, series in candidates.items():
         leads = [sign * (candidates[best][s] - series[s]) for s in candidates[best] if s in series]
-        if name != best and leads and all(map(isfinite, leads)):
-            rivals[name] = sum(leads) / len(leads), leads
+        if name != best and leads and not _ahead({best: candidates[best], name: series}, best, metric):
+            rivals[name] = leads
     if not rivals:
         return []
-    rival = min(rivals, key=lambda name: rivals[name][0])
-    lead, leads = rivals[rival]
-    names = f"{full_label(study, best)} and {full_label(study, rival)}, the best two by {METRICS[metric].label},"
-    gap = f"{number(lead, metric)}{' points' if METRICS[metric].fraction else ''}"
+    rival = min(rivals, key=lambda name: fmean(rivals[name]))
+    leads = rivals[rival]
+    names = f"{full_label(study, best)} and {full_label(study, rival)}"
+    if not all(map(isfinite, leads)):
+        return [
+            f"{names} are not told apart by {len(leads)} seeds, in {METRICS[metric].label}: where runs never get there "
+            f"only who is ahead counts, and that takes {SEEDS_FOR_SIGNS} seeds at least."
+        ]
+    lead = fmean(leads)
+    gap = f"{number(lead, metric)}{' points' if METRICS[metric].fraction else ''} of {METRICS[metric].label}"
     if len(leads) < 2:
         return [f"{names} differ by {gap} in the one seed they share: no verdict comes from one; add seed=1,2."]
     spread = statistics.compare(candidates[best], candidates[rival])
     bounds = (spread.low, spread.high) if sign > 0 else (-spread.high, -spread.low)
     said = f"{names} are not told apart by {len(leads)} seeds: {gap} apart, {interval(*bounds, metric)}."
-    needed = statistics.seeds_needed(lead, stdev(leads)) if stdev(leads) > 0 and lead > 0 else None
+    # At half of 5%: the better was picked on the same runs.
+    needed = statistics.seeds_needed(lead, stdev(leads), alpha=0.025) if stdev(leads) > 0 and lead > 0 else None
     if needed is None or needed > 100:
         count = "over 100 seeds" if needed is None else f"about {needed} seeds"
         return [f"{said} To tell so small a difference takes {count}: treat them as equal."]
@@ -95,12 +105,16 @@ def _not_told_apart(
     return [f"{said} If the difference is what it seems, {max(needed, len(leads) + 1)} seeds show it with 80% power."]
 
 
-def _edges(runs: Runs, metric: str) -> list[str]:
+def _ahead(pair: Mapping[str, statistics.Series], best: str, metric: str) -> bool:
+    name, evidence = statistics.winner(pair, METRICS[metric].lowest)
+    return name == best and statistics.judge({name: evidence})[name].verdict == "reproduced"
+
+
+def _edges(study: Study, runs: Runs, metric: str) -> list[str]:
     """Per optimizer: whether the best rate is the highest or lowest of those tried with all else equal."""
     finished = runs.finished
-    keys = [
-        key for key in SETTING_KEYS if key in finished and key not in ("lr", "seed") and finished[key].notna().any()
-    ]
+    else_equal = [*(key for key in SETTING_KEYS if key not in ("lr", "seed")), *config_columns(finished)]
+    keys = [key for key in else_equal if key in finished and finished[key].notna().any()]
     lowest = METRICS[metric].lowest
     found: dict[str, tuple[float, str]] = {}
     for _, rows in finished.groupby(keys, dropna=False, sort=False):
@@ -111,20 +125,22 @@ def _edges(runs: Runs, metric: str) -> list[str]:
         optimizer = str(rows["optimizer"].iloc[0])
         if optimizer in found and (score >= found[optimizer][0] if lowest else score <= found[optimizer][0]):
             continue
-        found[optimizer] = score, _edge(rows, means, best, metric)
+        found[optimizer] = score, _edge(study, rows, means, best, metric)
     return [sentence for _, sentence in found.values() if sentence]
 
 
-def _edge(rows: pd.DataFrame, means: pd.Series, best: float, metric: str) -> str:
+def _edge(study: Study, rows: pd.DataFrame, means: pd.Series, best: float, metric: str) -> str:
     rates = sorted(means.index)
     if best not in (rates[0], rates[-1]):
         return ""
     inner = rates[1] if best == rates[0] else rates[-2]
     side = "lowest" if best == rates[0] else "highest"
-    row = rows.iloc[0]
+    row = rows[rows["lr"] == best].iloc[0]
+    setting = study.setting(row["setting"])
+    where = f" {setting.group}" if setting.group else ""
     return (
-        f"The best rate of {row['optimizer']} with {row['sequence']} by {row['strategy']}, {best:g}, is the {side} of "
-        f"the {len(rates)} tried ({METRICS[metric].label} {number(means[best], metric)}, and "
+        f"The best rate of {row['optimizer']} with {row['sequence']} by {row['strategy']}{where}, {best:g}, is the "
+        f"{side} of the {len(rates)} tried ({METRICS[metric].label} {number(means[best], metric)}, and "
         f"{number(means[inner], metric)} at {inner:g}): extend the grid, lr={best * best / inner:.2g} next."
     )
 
@@ -140,10 +156,16 @@ def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
     if not (end > RISEN * start and after < before):
         return []
     epoch = int(val["epoch"].iloc[least])
+    has = runs.finished[runs.finished["setting"] == best].iloc[0]
+    remedies = {
+        "weight_decay": "weight decay (optimizer.weight_decay=1e-4)",
+        "model.dropout": "dropout (model.dropout=0.5)",
+    }
+    others = " or ".join(words for key, words in remedies.items() if not has.get(key, 0) > 0)
     return [
         f"The winner, {full_label(study, best)}, overfits from epoch {epoch}: its validation loss rises from "
         f"{start:.4g} to {end:.4g} while its training loss falls from {before:.4g} to {after:.4g}; stop there "
-        f"(epochs={epoch}), or try weight decay (optimizer.weight_decay=1e-4) or dropout (model.dropout=0.5)."
+        f"(epochs={epoch}){f', or try {others}' if others else ''}."
     ]
 
 
@@ -180,10 +202,10 @@ def headline(study: Study, values: Values) -> list[str]:
     def reached(name: str, metric: str) -> statistics.Estimate:
         return statistics.estimate(values.series(name, metric))
 
-    measured = [name for name in values.settings if values.series(name, main)]
+    measured = {name: series for name in values.settings if (series := values.series(name, main))}
     if not measured:
         return []
-    best = (min if kind.lowest else max)(measured, key=lambda name: reached(name, main).centre)
+    best = _best(measured, main)
     found = reached(best, main)
     spread = interval(found.low, found.high, main)
     sentences = [

@@ -146,7 +146,7 @@ def read_runs(study: Path, tolerance: float | None = None, told_by: Collection[s
 
     Args:
         study: the folder.
-        tolerance: of convergence; None: that of each run's configuration.
+        tolerance: of convergence; None: that of the configurations, one of each dataset and network.
         told_by: the columns that settings are told by; those that results lack come from the configuration.
 
     Raises:
@@ -239,11 +239,13 @@ def read_table(file: Path) -> Runs:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"{file} cannot be read as CSV ({reason}); name a table as results.csv of a study is."
+            f"{file} cannot be read as CSV ({reason}); name a table as results.csv of a study's report is."
         ) from error
-    for column in ("status", "seed"):
+    for column in ("status", "seed", "lr", "optimizer"):
         if column not in results:
-            raise UserError(f"{file} has no column {column}; give a table as results.csv of a study is.")
+            raise UserError(f"{file} has no column {column}; give a table as results.csv of a study's report is.")
+    if not (pd.to_numeric(results["seed"], errors="coerce") % 1 == 0).all():
+        raise UserError(f"{file} has a seed that is no whole number; give every run its seed.")
     if "run" not in results:
         results.insert(0, "run", [f"row {number}" for number in range(1, len(results) + 1)])
     return Runs(results)
@@ -285,8 +287,11 @@ def judged(runs: Runs, study: Study) -> Runs:
         return replace(runs, results=results)
     histories = plateau.whole_network(runs.histories[runs.histories["run"].isin(results["run"])])
     by_run = histories.groupby("run")
+    # What was measured before a loss broke does not stand for the end.
+    ends = by_run.tail(1).set_index("run")[["train_loss", "val_loss"]]
+    unbroken = np.isfinite(ends.astype(float)).all(axis=1)
     for column in (column for column in histories if column not in ("run", *HISTORY_COLUMNS)):  # the probes'
-        results[column] = results["run"].map(by_run[column].last())
+        results[column] = results["run"].map(by_run[column].last().where(unbroken))
     results["val_loss_rise"] = results["run"].map(by_run["val_loss"].agg(_rise))
     results["largest_rise"] = results["run"].map(by_run["train_loss"].agg(_largest_rise))
     results["rises"] = results["run"].map(by_run["train_loss"].agg(_rises))

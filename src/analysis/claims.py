@@ -21,7 +21,7 @@ from typing import Any
 from src.analysis import statistics
 from src.analysis.aggregate import METRICS, Values
 from src.analysis.statistics import Evidence, Series, Verdict
-from src.analysis.study import read_yaml
+from src.analysis.study import mapping, read_yaml
 from src.errors import UserError
 
 Names = str | Sequence[str]
@@ -220,11 +220,11 @@ def read_claims(file: Path) -> list[Claim]:
     if not file.exists():
         return []
     claims = []
-    for name, entry in (read_yaml(file) or {}).items():
-        missing = [key for key in ("place", "says", "test") if key not in entry]
+    for name, entry in mapping(str(file), read_yaml(file)).items():
+        missing = [key for key in ("place", "says", "test") if key not in mapping(f"{file}, claim {name}", entry)]
         if missing:
             raise UserError(f"{file}, claim {name} has no {missing[0]}; a claim needs place, says and test.")
-        if entry["test"] not in TESTS:
+        if str(entry["test"]) not in TESTS:
             raise UserError(f"{file}, claim {name}: test={entry['test']} is not known; known are {', '.join(TESTS)}.")
         arguments = {k: v for k, v in entry.items() if k not in ("place", "says", "test", "reading")}
         try:

@@ -239,6 +239,7 @@ def _crawling(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
         last >= top
         or last > (1 + thresholds.learned) * curves.start
         or fall < thresholds.late_fall_to_swing * _swing(curves.val)
+        or _loss(before) == _loss(last)  # a fall that nobody can see; the loss of a dead network falls so
     ):
         return None
     needed = thresholds.late_fall * (top - last)

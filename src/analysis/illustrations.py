@@ -19,6 +19,17 @@ from src.analysis.report_tables import Pick, main_metric
 from src.analysis.study import Study
 from src.errors import UserError
 
+# What an entry of a kind must have beside name, kind and caption.
+NEEDS: Mapping[str, Sequence[str]] = {
+    "sequences": ("lr", "length"),
+    "panels": ("settings", "columns"),
+    "seeds": ("settings", "columns"),
+    "fit": ("settings", "seed"),
+    "path": ("settings", "seed"),
+    "animation": ("settings", "seed", "steps"),
+    "contraction": ("settings",),
+}
+
 # More lines than this cannot be told apart; the best are shown.
 MOST_CURVES = 40
 MOST_CURVES_IN_A_FIGURE = 12
@@ -75,13 +86,18 @@ class Illustrations:
         """Draws all figures, and at the end the curves of all settings; returns what moves on the page.
 
         Raises:
-            UserError: a figure is of no known kind.
+            UserError: a figure is of no known kind, or lacks what its kind needs.
         """
         for entry in self._entries:
             if entry["kind"] not in self._kinds:
                 raise UserError(
                     f"Figure {entry['name']} of study {self._study.name}: kind={entry['kind']} is not known; "
                     f"known are {', '.join(self._kinds)}."
+                )
+            if missing := [key for key in NEEDS.get(entry["kind"], ()) if key not in entry]:
+                raise UserError(
+                    f"Figure {entry['name']} of study {self._study.name} has no {missing[0]}; "
+                    f"kind={entry['kind']} needs {', '.join(NEEDS[entry['kind']])}."
                 )
             self._kinds[entry["kind"]](entry, self._folder / entry["name"])
         names = [name for name in _best(self._values, MOST_CURVES) if name in self._sources]
@@ -128,8 +144,8 @@ class Illustrations:
             self._show_picture(entry, figures.file(path, "svg"))
 
     def _examples(self, entry: Entry, path: Path) -> None:
-        # They are the same in every report of the study, and what an earlier one drew stays where data are missing.
-        if not figure_file(path) and (samples := self._samples("val", None)):
+        # What an earlier report drew stays where the data are not at hand.
+        if samples := self._samples("val", None):
             figures.save(figures.examples(*samples), path)
         self._show_picture(entry, figure_file(path))
 
@@ -156,7 +172,7 @@ class Illustrations:
     def _contraction(self, entry: Entry, path: Path) -> None:
         rows = self._runs.finished
         rows = rows[rows["setting"].isin(self._values.match(entry["settings"]))]
-        if "contraction" in rows:  # not in a table alone
+        if "contraction" in rows and len(rows):  # not in a table alone
             figures.save(descent_figures.contraction(rows), path)
             self._show_picture(entry, figures.file(path, "svg"))
 

@@ -18,7 +18,7 @@ def whole_network(histories: pd.DataFrame) -> pd.DataFrame:
 
     probe_gradient: Euclidean norm of the probe batch's gradient over all layers.
     dead_units: share of dead units in the layer that has most of them.
-    sharpness_to_limit: sharpness over the stability limit of the optimizer at its rate.
+    sharpness_to_limit: sharpness, for Adam the preconditioned, over the optimizer's stability limit at its rate.
 
     An epoch that was not measured, or whose network's outputs were no numbers, stays empty; a probe that did not run
     adds no column.
@@ -29,7 +29,8 @@ def whole_network(histories: pd.DataFrame) -> pd.DataFrame:
         # What is no number is not below 0, so that a broken network seems to have no dead unit.
         added["dead_units"] = histories.filter(like="dead_units/").max(axis=1).where(norms.notna().any(axis=1))
     if {"sharpness", "stability_limit"} <= set(histories):
-        added["sharpness_to_limit"] = histories["sharpness"] / histories["stability_limit"]
+        preconditioned = histories.get("preconditioned_sharpness", pd.Series(math.nan, index=histories.index))
+        added["sharpness_to_limit"] = preconditioned.fillna(histories["sharpness"]) / histories["stability_limit"]
     return histories.assign(**added)
 
 

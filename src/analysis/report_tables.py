@@ -197,7 +197,7 @@ def _reached(record: Mapping[str, Any]) -> str:
 
 def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
     notes = [
-        "Mean and 95% interval over seeds, for this test set; best of a column in bold. "
+        "Mean and 95% interval over seeds, for this validation set; best of a column in bold. "
         "Where a run never gets there, or all seeds agree, the median stands for the mean.",
     ]
     tolerances = sorted(set(runs.results.get("convergence_tolerance", pd.Series(dtype=float)).dropna()))
@@ -253,6 +253,8 @@ def likeness(study: Study, values: Values) -> Table | None:
         for group, settings in study.groups.items()
         if (held := [setting for setting in settings if setting.published and values.run_count(setting.name)])
     }
+    if not compared:
+        return None
     alike = len({tuple(setting.label for setting in held) for held in compared.values()}) == 1
     for group, held in compared.items():
         record: dict[str, Any] = {"group": group, "settings": len(held)}

@@ -2,7 +2,7 @@
 
 A series maps each seed to the value that a setting reached with it. Settings share their seeds, and with a seed
 the initial weights and the batches, so tests are made on the differences within a seed. Uncertainty is over seeds,
-for the test set at hand.
+for the validation set at hand.
 
 A claim can be wrong in two ways: it is called reproduced although it does not hold, or not reproduced although it
 does; where the truth is an exact tie, both are wrong. So a claim's `Evidence` holds a one-sided p-value for either

@@ -7,7 +7,7 @@ are `conf/claims/<name>.yaml`. A folder of runs without a file there is a study 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +140,16 @@ def read_study(conf: Path, name: str) -> Study | None:
     content = read_yaml(file)
     _check_keys(str(file), content, Study, {"name", "training", "tolerance"})
     settings = []
-    for key, entry in (content.pop("settings", None) or {}).items():
+    for key, entry in mapping(f"{file}, settings", content.pop("settings", None)).items():
         _check_keys(f"{file}, setting {key}", entry, Setting, {"name"})
         settings.append(Setting(name=key, **entry))
     notices = []
     for number, entry in enumerate(content.pop("notices", None) or [], start=1):
         _check_keys(f"{file}, notice {number}", entry, Notice, set())
         notices.append(Notice(**entry))
+    for number, entry in enumerate(content.get("figures") or [], start=1):
+        if missing := [key for key in ("name", "kind", "caption") if key not in mapping(str(file), entry)]:
+            raise UserError(f"{file}, figure {number} has no {missing[0]}; a figure needs name, kind and caption.")
     experiment = conf / "experiment" / f"{name}.yaml"
     training = read_yaml(experiment) if experiment.exists() else {}
     tolerance = training.get("analysis", {}).get("convergence_tolerance")
@@ -157,10 +160,18 @@ def read_study(conf: Path, name: str) -> Study | None:
 
 
 def _check_keys(place: str, content: Any, kind: type, given: set[str]) -> None:
-    allowed = {f.name for f in fields(kind)} - given
-    if not isinstance(content, Mapping) or not set(content) <= allowed:
-        unknown = sorted(set(content) - allowed) if isinstance(content, Mapping) else [content]
-        raise UserError(f"{place} has {', '.join(map(str, unknown))}; allowed are {', '.join(sorted(allowed))}.")
+    allowed = {f.name: f for f in fields(kind) if f.name not in given}
+    if unknown := sorted(map(str, set(mapping(place, content)) - set(allowed))):
+        raise UserError(f"{place} has {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}.")
+    for name, each in allowed.items():
+        if each.default is MISSING and each.default_factory is MISSING and name not in content:
+            raise UserError(f"{place} has no {name}; give it one.")
+
+
+def mapping(place: str, content: Any) -> Mapping[str, Any]:
+    if not isinstance(content or {}, Mapping):
+        raise UserError(f"{place}: {content} is not a mapping; write each entry as key: value.")
+    return content or {}
 
 
 def discover(name: str, results: pd.DataFrame) -> Study:
@@ -208,7 +219,7 @@ def assign(results: pd.DataFrame, settings: Sequence[Setting]) -> pd.Series:
             if column not in results:
                 raise UserError(
                     f"The results have no column {column}, by which setting {setting.name} is told; "
-                    "give a table as results.csv of a study is."
+                    f"give a table as results.csv of the study's report is (outputs/reports/<study>)."
                 )
             values = value if isinstance(value, list) else [value]
             chosen &= results[column].isin(values) | (results[column].isna() & any(pd.isna(v) for v in values))

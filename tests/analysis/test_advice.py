@@ -52,16 +52,60 @@ def test_rates_that_other_choices_came_with_have_no_edge(tmp_path: Path) -> None
     assert not [sentence for sentence in advise(*_study(tmp_path)) if "grid" in sentence]
 
 
+def test_rates_of_networks_that_differ_have_no_edge(tmp_path: Path) -> None:
+    for rate, dropout, lead in ((0.1, 0.0, 0.0), (0.2, 0.5, 0.05)):
+        model = write_run(tmp_path, "other", SETTLED, lr=rate).config()["model"] | {"dropout": dropout}
+        write_run(tmp_path, "mine", _shifted(lead), lr=rate, config={"model": model})
+    runs = read_runs(tmp_path / "mine", told_by=["model.dropout"])
+    study = discover("mine", runs.finished)
+    runs = judged(runs, study)
+    values = Values(runs.results, [setting.name for setting in study.settings], "it")
+    assert not [sentence for sentence in advise(study, values, runs) if "grid" in sentence]
+
+
 def test_how_many_seeds_tell_two_settings_apart(tmp_path: Path) -> None:
     leads = [0.010, 0.002, -0.004, 0.016]
     for seed, lead in enumerate(leads):
         write_run(tmp_path, "mine", _shifted(lead), lr=0.2, seed=seed)
         write_run(tmp_path, "mine", SETTLED, lr=0.1, seed=seed)
     (sentence,) = [s for s in advise(*_study(tmp_path)) if "told apart" in s]
-    needed = statistics.seeds_needed(float(np.mean(leads)), float(np.std(leads, ddof=1)))
-    assert "lr=0.2 and lr=0.1, the best two by final validation accuracy, are not told apart by 4 seeds" in sentence
-    assert "0.60 points apart" in sentence
+    needed = statistics.seeds_needed(float(np.mean(leads)), float(np.std(leads, ddof=1)), alpha=0.025)
+    assert "lr=0.2 and lr=0.1 are not told apart by 4 seeds: 0.60 points of final validation accuracy apart" in sentence
     assert f"{needed} seeds show it with 80% power" in sentence
+
+
+def test_the_rival_named_is_one_that_the_winner_is_not_known_to_lead(tmp_path: Path) -> None:
+    """The nearest, 0.2, is told apart by its steady lead; 0.3, further away, is not."""
+    for seed in range(4):
+        noise = 0.0001 * (-1) ** seed
+        write_run(tmp_path, "mine", _shifted(0.02 + noise), lr=0.1, seed=seed)
+        write_run(tmp_path, "mine", _shifted(0.01), lr=0.2, seed=seed)
+        write_run(tmp_path, "mine", _shifted(0.2 * (seed % 2) - 0.15), lr=0.3, seed=seed)
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "told apart" in s]
+    assert sentence.startswith("lr=0.1 and lr=0.3 are not told apart by 4 seeds: 7.00 points")
+
+
+def test_a_lead_over_what_never_gets_there_takes_seven_seeds(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path, "mine", SETTLED, lr=0.1, seed=seed)
+        write_run(tmp_path, "mine", [0.1] * 8, lr=0.2, seed=seed)
+    study, _, runs = _study(tmp_path)
+    study = replace(study, metrics=["convergence_epoch"])
+    values = Values(runs.results, [setting.name for setting in study.settings], "it")
+    (sentence,) = [s for s in advise(study, values, runs) if "told apart" in s]
+    assert sentence.startswith("lr=0.1 and lr=0.2 are not told apart by 3 seeds, in epochs to convergence")
+    assert "takes 7 seeds at least" in sentence
+    decided = statistics.winner({"a": dict.fromkeys(range(7), 1.0), "b": dict.fromkeys(range(7), np.inf)}, lowest=True)
+    assert statistics.judge({"a": decided[1]})["a"].verdict == "reproduced"
+    six = statistics.winner({"a": dict.fromkeys(range(6), 1.0), "b": dict.fromkeys(range(6), np.inf)}, lowest=True)
+    assert statistics.judge({"a": six[1]})["a"].verdict == "undecided"
+
+
+def test_the_winner_of_settings_that_share_no_seed_is_the_best(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", [0.2] * 8, lr=0.1, seed=0)
+    write_run(tmp_path, "mine", [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], lr=0.2, seed=1)
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "winner" in s]
+    assert sentence.startswith("The winner, lr=0.2, still gains")
 
 
 def test_one_seed_is_no_verdict(tmp_path: Path) -> None:
@@ -84,6 +128,15 @@ def test_a_winner_that_overfits(tmp_path: Path) -> None:
     (sentence,) = [s for s in advise(*_study(tmp_path)) if "overfits" in s]
     assert "overfits from epoch 3: its validation loss rises from 0.4 to 0.9" in sentence
     assert "its training loss falls from 0.4 to 0.02; stop there (epochs=3)" in sentence
+
+
+def test_nobody_is_told_to_try_what_the_winner_has(tmp_path: Path) -> None:
+    losses = {"val_loss": [1.0, 0.4, 0.6, 0.9], "train_loss": [1.0, 0.4, 0.1, 0.02]}
+    config = write_run(tmp_path, "other", SETTLED).config()
+    optimizer = {"optimizer": config["optimizer"] | {"weight_decay": 0.01}}
+    write_run(tmp_path, "mine", [0.5, 0.8, 0.9, 0.9], config=optimizer, **losses)
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "overfits" in s]
+    assert sentence.endswith("stop there (epochs=2), or try dropout (model.dropout=0.5).")
 
 
 def test_a_winner_whose_loss_barely_turns_is_not_told_to_stop(tmp_path: Path) -> None:

@@ -57,7 +57,17 @@ def test_a_study_without_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [(None, "No such file"), ("", "cannot be read as CSV"), ("seed,lr\n1,0.1\n", "no column status")]
+    ("text", "words"),
+    [
+        (None, "No such file"),
+        ("", "cannot be read as CSV"),
+        ("seed,lr\n1,0.1\n", "no column status"),
+        (
+            "status,seed,optimizer\ncompleted,1,sgd\n",
+            "no column lr; give a table as results.csv of a study's report is",
+        ),
+        ("status,seed,optimizer,lr\ncompleted,,sgd,0.1\n", "a seed that is no whole number"),
+    ],
 )
 def test_a_table_that_cannot_be_read(tmp_path: Path, text: str | None, words: str) -> None:
     if text is not None:
@@ -159,6 +169,14 @@ def test_a_probes_column_counts_with_its_last_value(tmp_path: Path) -> None:
     results = judged(runs, discover("mine", runs.finished)).results
     assert results["sharpness"].item() == 5
     assert Values(results, ["all runs"], "it").series("all runs", "sharpness") == {0: 5}
+
+
+def test_what_a_probe_measured_before_a_loss_broke_does_not_stand_for_the_end(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, "mine", RISING[:3], train_loss=[2.0, 1.0, float("nan")])
+    rows = [row | {"sharpness": value} for row, value in zip(folder.history(), [3.0, 5.0, None], strict=True)]
+    folder.write_history(rows)
+    runs = read_runs(tmp_path / "mine")
+    assert judged(runs, discover("mine", runs.finished)).results["sharpness"].isna().all()
 
 
 def test_only_a_collapsed_run_has_a_plateau(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ FALLING = [GUESS * 0.6**epoch for epoch in range(20)]
         ("healthy", FALLING, [0.2 + loss for loss in FALLING]),
         ("crawling", [2.3 - 0.01 * epoch for epoch in range(20)], None),
         ("crawling", [2.31 - 0.0005 * epoch for epoch in range(20)], None),
+        ("stuck", [2.30262 - 0.000002 * epoch for epoch in range(20)], None),
         ("overfitting", FALLING, [*FALLING[:6], *(FALLING[5] + 0.05 * epoch for epoch in range(14))]),
         ("oscillating", [0.5, 1.5] * 10, None),
         ("stuck", [2.31, 2.3] * 10, None),

@@ -98,6 +98,23 @@ def test_what_was_drawn_before_is_shown_where_the_data_are_not_at_hand(tmp_path:
     assert not shown()
 
 
+def test_pictures_are_those_of_the_data_at_hand(tmp_path: Path) -> None:
+    figures: list[dict[str, object]] = [{"name": "pictures", "kind": "examples", "caption": "Some."}]
+    drawn = tmp_path / "figures" / "pictures.png"
+    drawn.parent.mkdir()
+    drawn.write_bytes(b"of other data")
+    illustrations(tmp_path, figures=figures).draw()
+    assert drawn.read_bytes() != b"of other data"
+
+
+def test_what_a_figure_lacks_is_named(tmp_path: Path) -> None:
+    figures: list[dict[str, object]] = [{"name": "lines", "kind": "panels", "settings": "*", "caption": "Lines."}]
+    with pytest.raises(
+        UserError, match="Figure lines of study mine has no columns; kind=panels needs settings, columns"
+    ):
+        illustrations(tmp_path, figures=figures).draw()
+
+
 def test_an_unknown_kind_is_named_with_those_there_are(tmp_path: Path) -> None:
     figures: list[dict[str, object]] = [{"name": "pie", "kind": "pie", "caption": "Pie."}]
     with pytest.raises(UserError, match="Figure pie of study mine: kind=pie is not known; known are sequences, curves"):

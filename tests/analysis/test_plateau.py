@@ -43,6 +43,13 @@ def test_layers_are_said_of_the_network() -> None:
     assert whole["sharpness_to_limit"].tolist() == pytest.approx([0.5, nan], nan_ok=True)
 
 
+def test_adam_answers_to_its_preconditioned_sharpness() -> None:
+    mixed = pd.DataFrame(
+        {"sharpness": [10.0, 10.0], "preconditioned_sharpness": [5.0, nan], "stability_limit": [20.0, 20.0]}
+    )
+    assert plateau.whole_network(mixed)["sharpness_to_limit"].tolist() == [0.25, 0.5]
+
+
 def test_networks_of_different_depth_share_their_columns() -> None:
     """A layer that a network does not have is no layer without a gradient."""
     both = pd.DataFrame({"gradient_norm/a": [3.0, 6.0], "gradient_norm/b": [4.0, nan]})

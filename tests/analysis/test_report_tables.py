@@ -177,6 +177,15 @@ def test_likeness_by_hand(tmp_path: Path) -> None:
     assert table.frame["val_loss"].tolist() == pytest.approx([2, 2])  # once twice, once half
 
 
+def test_nothing_to_be_like_yet(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", [0.5] * 5, lr=0.3)
+    published = {"val_accuracy": 0.8}
+    settings = [Setting(str(lr), str(lr), {"lr": lr}, "", {} if lr == 0.3 else published) for lr in (0.3, 0.2, 0.1)]
+    study = Study("mine", "Mine", settings=settings)
+    runs = judged(read_runs(tmp_path / "mine"), study)
+    assert report_tables.likeness(study, _values(runs, study)) is None
+
+
 def test_a_metric_that_the_document_lacks_does_not_hide_one_that_it_has(runs_and_study: tuple[Runs, Study]) -> None:
     runs, study = runs_and_study
     study = replace(study, metrics=["val_accuracy", "decline"])  # both in percent

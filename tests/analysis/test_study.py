@@ -54,6 +54,11 @@ def test_no_file_is_no_study() -> None:
         ("titel: x", "has titel; allowed are benchmark, choices"),
         ("title: x\nnotices: [{says: x, if: {data: mnist}}]", "notice 1 has if; allowed are says, when"),
         ("title: x\nsettings: {a: {label: A, were: {lr: 1}}}", "setting a has were; allowed are group, label"),
+        ("question: x", "has no title"),
+        ("title: x\nsettings: {a: {label: A}}", "setting a has no where"),
+        ("title: x\nsettings: [a, b]", "settings: .* is not a mapping"),
+        ("title: x\nfigures: [{name: a, kind: curves}]", "figure 1 has no caption"),
+        ("title: x\nnotices: [{says: x}]", "notice 1 has no when"),
         ("title: x\nbenchmark: b\nsettings: {a: {label: A, where: {lr: 1}}}", "benchmark=b is none of its settings"),
     ],
 )

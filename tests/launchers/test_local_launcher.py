@@ -306,13 +306,19 @@ def test_a_slot_for_each_core_and_each_gpu() -> None:
 def test_a_second_interrupt_does_not_cut_short_the_ending(first: signal.Signals, raised: type[BaseException]) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     ended = False
-    with pytest.raises(raised) as caught, _stoppable():
-        try:
-            signal.raise_signal(first)
-        finally:
-            signal.raise_signal(signal.SIGTERM)
-            signal.raise_signal(signal.SIGINT)
-            ended = True
+
+    def interrupted_twice() -> None:
+        nonlocal ended
+        with _stoppable():
+            try:
+                signal.raise_signal(first)
+            finally:
+                signal.raise_signal(signal.SIGTERM)
+                signal.raise_signal(signal.SIGINT)
+                ended = True
+
+    with pytest.raises(raised) as caught:
+        interrupted_twice()
     assert ended
     assert caught.type is raised
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
