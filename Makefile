@@ -41,16 +41,15 @@ SEEDS ?= 0,1,2
 define reproduce_decay
 $(BIN)/python -m src.train -m experiment=$(1) 'seed=$(SEEDS)' \
 	sequence=inverse,inverse_sqrt,exponential,cyclic strategy=epoch,cutoff,oscillate
-$(BIN)/python -m src.train -m experiment=$(1) 'seed=$(SEEDS)' sequence=constant lr=0.001
-$(BIN)/python -m src.train -m experiment=$(1) 'seed=$(SEEDS)' sequence=constant lr=0.001 optimizer=adam
+$(BIN)/python -m src.train -m experiment=$(1) 'seed=$(SEEDS)' sequence=constant lr=0.001 optimizer=$(2),adam
 $(BIN)/python -m src.report study=$(1)
 endef
 
 reproduce-decay_mnist: setup ## train the 14 settings of document 004 on MNIST and report; SEEDS=0,1,2
-	$(call reproduce_decay,decay_mnist)
+	$(call reproduce_decay,decay_mnist,sgd)
 
 reproduce-decay_cifar10: setup ## the same on CIFAR-10; hours on 2 cores, goes on where it stopped
-	$(call reproduce_decay,decay_cifar10)
+	$(call reproduce_decay,decay_cifar10,momentum)
 
 CALIBRATION := $(BIN)/python -m src.train -m study=calibration seed=100
 CONSTANT := sequence=constant lr=0.001
