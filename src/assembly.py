@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import pickle
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +24,7 @@ from src.modules.block import BlockModule
 from src.modules.classification import Classification
 from src.modules.regression import Regression
 from src.schedule.callback import Schedule
-from src.schedule.sequences import Sequence
+from src.schedule.sequences import Constant, Sequence, Warmup
 
 Config = Mapping[str, Any]
 
@@ -39,9 +41,7 @@ def build(group: Config, **arguments: Any) -> Any:
     try:
         return hydra.utils.instantiate(dict(group), **arguments, _convert_="all")
     except InstantiationException as error:
-        if isinstance(error.__cause__, UserError | ValueError | TypeError):
-            raise UserError(str(error.__cause__)) from error
-        raise UserError(str(error).splitlines()[0]) from error
+        raise UserError(str(error.__cause__ or error).splitlines()[0]) from error
 
 
 def build_data(config: Config) -> InMemoryDataModule:
@@ -67,7 +67,9 @@ def build_network(config: Config, data: InMemoryDataModule) -> nn.Module:
         try:
             net.load_state_dict(torch.load(config["init_from"], map_location="cpu", weights_only=True))
         except Exception as error:
-            reason = str(error).splitlines()[0]
+            # torch goes on about a setting of its own where a file is none of its files.
+            is_pickle = isinstance(error, pickle.UnpicklingError)
+            reason = "not a file of torch.save" if is_pickle else str(error).splitlines()[0]
             raise UserError(
                 f"init_from={config['init_from']} holds no weights for model={config['names']['model']} ({reason}); "
                 "name a file that torch.save wrote of this network's state_dict."
@@ -90,15 +92,27 @@ def _overrides(data: InMemoryDataModule) -> str:
 def build_schedule(config: Config, steps_per_epoch: int) -> Schedule:
     """Sequence, warmup and strategy; a sequence whose `total` is null ends with the run."""
     strategy = build(config["strategy"])
-    warmup = config["warmup"]
-    rest = {}
-    if "total" in config["sequence"] and config["sequence"]["total"] is None:
-        advances = strategy.most_advances(config["epochs"], steps_per_epoch)
-        rest["total"] = max(1, advances - (warmup["length"] if warmup else 0))
+    positions = strategy.most_advances(config["epochs"], steps_per_epoch)
+    warmup = _warmup(config, positions) if config["warmup"] else None
+    length = warmup.length if warmup else 0
+    ends = "total" in config["sequence"] and config["sequence"]["total"] is None
+    rest = {"total": max(1, positions - length)} if ends else {}
     sequence: Sequence = build(config["sequence"], lr=config["lr"], **rest)
-    if warmup:
-        sequence = build(warmup)(sequence)
-    return Schedule(sequence, strategy)
+    return Schedule(replace(warmup, sequence=sequence) if warmup else sequence, strategy)
+
+
+def _warmup(config: Config, positions: int) -> Warmup:
+    """The warmup of a run whose rate has so many positions, before a constant rate."""
+    try:
+        warmup: Warmup = build(config["warmup"])(Constant(config["lr"]))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"warmup cannot be used here: {error}.") from error
+    if warmup.length >= positions:
+        raise UserError(
+            f"warmup.length={warmup.length} is too long: the rate of this run has {positions} positions, so it would "
+            f"never reach lr={config['lr']:g}; give a length below that, or more epochs."
+        )
+    return warmup
 
 
 def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: float) -> BlockModule:

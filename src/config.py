@@ -20,6 +20,18 @@ from src.errors import UserError
 
 CONFIG_DIR = Path(__file__).resolve().parents[1] / "conf"
 
+# What a configuration of conf/train.yaml holds; the range test adds its own group.
+_KEYS = (
+    *("lr", "epochs", "batch_size", "seed", "study", "output_dir", "init_from"),
+    *("data", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "trainer", "analysis"),
+)
+_MORE_KEYS = ("names", "range_test", "experiment", "hydra")
+# What belongs to a run and not to a part of it: the part's key -> what to give instead.
+_SET_ELSEWHERE = {
+    "optimizer": {"lr": "lr"},
+    "trainer": {"max_epochs": "epochs", "callbacks": "probes", "logger": "output_dir"},
+}
+
 # The report's names of its sequences (Yang & Huang 2019, section 3.1), for those who type them.
 _ALIASES = {"seq1": "inverse", "seq2": "inverse_sqrt", "seq3": "exponential", "seq4": "cyclic"}
 
@@ -34,13 +46,26 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error
+    for key in config:
+        _check_key(key)
+    for group, elsewhere in _SET_ELSEWHERE.items():
+        for key in config[group].keys() & elsewhere:
+            raise UserError(
+                f"{group}.{key} is not for you to set, it follows from the run; give {elsewhere[key]}= instead."
+            )
     config["names"]["sequence"] = _sequence_name(config)
     config["lr"] = _rate(config["lr"])
+    tolerance = config["analysis"]["convergence_tolerance"]
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
+        raise UserError(
+            f"analysis.convergence_tolerance={tolerance} is not allowed; give a part of all images, such as 0.01."
+        )
+    if not isinstance(config["init_from"], str | None):
+        raise UserError(f"init_from={config['init_from']} is not a file; name one of initial weights, or null.")
     for key, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
         _check_whole_number(key, config[key], least)
     for key in ("study", "output_dir"):
-        if not isinstance(config[key], str) or not config[key].strip():
-            raise UserError(f"{key}={config[key]!r} is not a name; give a folder's name, such as {key}=first_look.")
+        check_name(key, config[key])
     if "/" in config["study"] or config["study"].startswith("."):
         raise UserError(f"study={config['study']} is not one folder's name; leave out slashes and leading dots.")
     if config["trainer"]["devices"] not in (1, "1"):
@@ -51,12 +76,26 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     return config
 
 
+def check_name(key: str, value: Any) -> None:
+    """Raises UserError if the value of a key that names a folder is none."""
+    if not isinstance(value, str) or not value.strip():
+        raise UserError(f"{key}={value!r} is not a name; give a folder's name, such as {key}=first_look.")
+
+
+def _check_key(key: str) -> None:
+    """Raises UserError for a key that no configuration has: Hydra lets anybody add one with a plus."""
+    if key not in (*_KEYS, *_MORE_KEYS):
+        close = difflib.get_close_matches(key, _KEYS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else "."
+        raise UserError(f"{key} is not a key of a run; allowed are {', '.join(_KEYS)}{hint}")
+
+
 def _sequence_name(config: dict[str, Any]) -> str:
     """One name per sequence: aliases resolved, a scheduler of torch and a warmup named."""
     name = config["names"]["sequence"]
     name = _ALIASES.get(name, name)
     if "scheduler" in config["sequence"]:
-        name = f"{name}-{config['sequence']['scheduler'].rpartition('.')[2]}"
+        name = f"{name}-{str(config['sequence']['scheduler']).rpartition('.')[2]}"
     return f"warmup-{name}" if config["warmup"] else name
 
 
@@ -108,18 +147,20 @@ def check_choices(arguments: Sequence[str]) -> None:
     """
     for argument in arguments:
         group, separator, choices = argument.partition("=")
+        if separator and not group.startswith(("-", "~", "hydra")):
+            _check_key(group.lstrip("+").partition("@")[0].partition(".")[0])
         folder = CONFIG_DIR / group.lstrip("+")
         # Hydra and its plugins have choices of their own in Hydra's groups.
         if (
             not separator
             or not folder.is_dir()
             or group.startswith("hydra/")
-            or any(mark in choices for mark in "[({$'\"")
+            or any(mark in choices for mark in "({$'\"")
         ):
             continue
         known = sorted(file.stem for file in folder.glob("*.yaml"))
-        for choice in choices.split(","):
-            if choice.strip() not in (*known, "null"):
+        for choice in choices.replace("[", "").replace("]", "").split(","):  # of a list none is a choice, too
+            if choice.strip() not in (*known, ""):
                 close = difflib.get_close_matches(choice, known, n=1)
                 hint = f"; did you mean {close[0]}?" if close else "."
                 raise UserError(f"{group}={choice} is not a choice; allowed are {', '.join(known)}{hint}")

@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 
 from src.config import resolve, start
 from src.errors import UserError
-from src.run_folder import write_csv
+from src.run_folder import config_hash, write_csv
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from src.modules.block import BlockModule
 
 _LEAST_STEPS = 100
+_NOT_TESTED = ("lr", "epochs", "sequence", "strategy", "warmup", "probes", "range_test")
 
 
 def range_test(config: Mapping[str, Any]) -> tuple[float, list[str]]:
@@ -50,6 +51,8 @@ def range_test(config: Mapping[str, Any]) -> tuple[float, list[str]]:
     seeds = range(config["seed"], config["seed"] + settings["repeats"])
     curves = [losses_at(rates, {**config, "seed": seed}) for seed in seeds]
     folder = result_folder(config)
+    for figure in folder.glob("range_test.*"):  # of an earlier test, which is not that of the losses below
+        figure.unlink()
     # The losses as measured go to disk before they are judged: whoever is told that no rate works can look.
     columns = {f"loss_seed{seed}": curve.tolist() for seed, curve in zip(seeds, curves, strict=True)}
     rows = [
@@ -65,14 +68,20 @@ def range_test(config: Mapping[str, Any]) -> tuple[float, list[str]]:
 
 
 def result_folder(config: Mapping[str, Any]) -> Path:
-    """Where the test of a configuration is kept: one folder per data, model, optimizer and seed."""
+    """Where the test of a configuration is kept; what is for training only, or for the test, makes no difference."""
     names = config["names"]
-    words = (names["data"], names["model"], names["optimizer"], f"seed{config['seed']}")
+    tested = {key: config[key] for key in config if key not in _NOT_TESTED}
+    words = (names["data"], names["model"], names["optimizer"], f"seed{config['seed']}", config_hash(tested)[:8])
     return Path(config["output_dir"]) / "range_tests" / "-".join(words)
 
 
-def _check(settings: Mapping[str, Any]) -> None:
+def _check(settings: Any) -> None:
+    if not isinstance(settings, Mapping):
+        raise UserError(f"range_test={settings} is not allowed; set what belongs to it, such as range_test.steps=500.")
     low, high, blow_up = (settings[key] for key in ("lr_min", "lr_max", "blow_up"))
+    for key in ("lr_min", "lr_max", "blow_up"):
+        if isinstance(settings[key], bool) or not isinstance(settings[key], int | float):
+            raise UserError(f"range_test.{key}={settings[key]} is not a number; give one, such as 0.1.")
     if not 0 < low < high < math.inf:
         raise UserError(f"range_test.lr_min={low} and lr_max={high} are no range; give 0 < lr_min < lr_max.")
     for key, least in (("steps", _LEAST_STEPS), ("repeats", 1)):

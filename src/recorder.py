@@ -112,6 +112,7 @@ class RunRecord:
             "updates": self.updates,
             "wall_seconds": self.wall_seconds,
             "data_fingerprint": self.data.fingerprint,
+            "device": self.device,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -128,6 +129,7 @@ class RunRecord:
         self.rows[:] = state_dict["rows"]
         self.updates = state_dict["updates"]
         self.wall_seconds = state_dict["wall_seconds"]
+        self.device = state_dict.get("device", self.device)  # a checkpoint of before has none
 
 
 class Recorder(pl.Callback):

@@ -48,9 +48,10 @@ def report(
         study, runs = _combined(study, output_dir)
     else:
         runs = aggregate.read_table(results) if results else _read(name, study, output_dir)
-        study = study or discover(name, runs.finished)
-        every, runs = runs, aggregate.judged(runs, study)
-    if runs.finished.empty:
+        if not runs.finished.empty:
+            study = study or discover(name, runs.finished)
+            every, runs = runs, aggregate.judged(runs, study)
+    if study is None or runs.finished.empty:
         raise UserError(f"Study {name} has no finished run of any of its settings; let its sweep finish, then report.")
     claims = read_claims(CONFIG_DIR / "claims" / f"{name}.yaml")
     if every:
@@ -182,7 +183,7 @@ def main(cfg: DictConfig) -> None:
             Path(cfg.report_dir) if cfg.report_dir else None,
         )
         _say(made, folder)
-    except (UserError, ValueError) as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

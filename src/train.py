@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -62,6 +63,8 @@ def main(cfg: DictConfig) -> float | None:
         close([Run(config, settings={})], Console())
     except UserError as error:
         sys.exit(f"error: {error}")
+    except SystemExit as stop:  # Lightning's, with code 1 after Ctrl-C and none, which would be success, after SIGTERM
+        sys.exit(128 + (signal.SIGTERM if stop.code is None else signal.SIGINT))
     return objective(result)
 
 

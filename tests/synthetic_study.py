@@ -37,7 +37,7 @@ def write_run(
     config: dict[str, Any] | None = None,
     **names: str,
 ) -> RunFolder:
-    """A finished run with this validation accuracy per epoch; `names` are its optimizer, sequence and strategy."""
+    """A finished run with this validation accuracy per epoch; `names`: data, optimizer, sequence, strategy."""
     content = copy.deepcopy(_base()) | {"output_dir": str(output_dir), "study": study, "seed": seed, "lr": lr}
     content |= {"epochs": len(accuracy)} | (config or {})
     content["names"] |= names
@@ -81,6 +81,7 @@ def write_decay_study(
         seq, _, strategy = name.partition("_")
         names = {"optimizer": seq if seq in ("sgd", "adam") else "sgd"}
         names |= {"sequence": SEQUENCES.get(seq, "constant"), "strategy": strategy or "epoch"}
+        names["data"] = study.removeprefix("decay_")
         for seed in seeds:
             chance = np.random.default_rng([seed, *study.encode(), *name.encode()])
             accuracy = curve(finals.get(name, 0.9), epochs, noise, chance)

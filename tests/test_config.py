@@ -30,6 +30,12 @@ Configure = Callable[..., dict[str, Any]]
         ("study=null", "study=None "),
         ("trainer.devices=2", "trainer.devices=2 .* start a sweep with -m"),
         ("data.limit=${nothing}", "cannot be resolved"),
+        ("+startegy=cutoff", "startegy is not a key of a run; .* did you mean strategy?"),
+        ("+optimizer.lr=0.5", "optimizer.lr is not for you to set.* give lr="),
+        ("+trainer.max_epochs=3", "trainer.max_epochs is not for you to set.* give epochs="),
+        ("analysis.convergence_tolerance=-1", "analysis.convergence_tolerance=-1 is not allowed"),
+        ("analysis.convergence_tolerance=abc", "analysis.convergence_tolerance=abc is not allowed"),
+        ("init_from=5", "init_from=5 is not a file"),
     ],
 )
 def test_bad_values_are_one_sentence(run_config: Configure, override: str, sentence: str) -> None:
@@ -38,14 +44,39 @@ def test_bad_values_are_one_sentence(run_config: Configure, override: str, sente
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("argument", ["strategy=cutof", "strategy=epoch,cutof", "+data=digit", "model=resnet"])
+@pytest.mark.parametrize("argument", ["startegy=cutoff", "+startegy=cutoff", "optimiser.momentum=0.5"])
+def test_an_unknown_key_names_the_known_ones(argument: str) -> None:
+    with pytest.raises(
+        UserError, match=r"is not a key of a run; allowed are lr, .* did you mean (strategy|optimizer)\?"
+    ):
+        check_choices([argument])
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("strategy=cutof", "strategy=epoch,cutof", "+data=digit", "model=resnet"),
+        *("strategy=null", "probes=[sharpnes]", "probes=[sharpness,gradient_nrm]"),
+    ],
+)
 def test_an_unknown_choice_names_the_known_ones(argument: str) -> None:
     with pytest.raises(UserError, match="is not a choice; allowed are"):
         check_choices(["-m", argument])
 
 
 @pytest.mark.parametrize(
-    "argument", ["strategy=epoch,cutoff", "lr=0.1", "strategy=choice(epoch,cutoff)", "-m", "~warmup"]
+    "argument",
+    [
+        *(
+            "strategy=epoch,cutoff",
+            "lr=0.1",
+            "strategy=choice(epoch,cutoff)",
+            "-m",
+            "~warmup",
+            "hydra.launcher.slots=1",
+        ),
+        *("probes=[]", "probes=[sharpness,gradient_norm]", "probes=[sharpness],[]", "+data.limit=5", "model.width=2"),
+    ],
 )
 def test_choices_that_hydra_understands_pass(argument: str) -> None:
     check_choices([argument])

@@ -63,8 +63,10 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert (config["data"]["limit"], config["optimizer"]["momentum"]) == (256, 0.9)
     assert 1e-4 < config["lr"] < 1
     assert "sharpness" in answer.stdout
-    folder = tmp_path / "range_tests" / "digits-mnist_cnn-momentum-seed0"
-    assert result_folder(config) == folder
+    folder = result_folder(config)
+    assert folder.parent == tmp_path / "range_tests"
+    assert folder.name.startswith("digits-mnist_cnn-momentum-seed0-")
+    assert folder != result_folder(config | {"batch_size": 32})
     with (folder / "losses.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["lr", "loss_seed0", "loss_seed1"]

@@ -141,6 +141,25 @@ def test_runs_of_no_setting_are_left_out_and_counted(made: Path, tmp_path: Path)
     pd.testing.assert_frame_equal(pd.read_csv(folder / "verdicts.csv"), pd.read_csv(made / "verdicts.csv"))
 
 
+def test_a_failed_run_does_not_hide_the_finished_one(tmp_path: Path) -> None:
+    write_run(tmp_path, "demo", [0.3, 0.5, 0.6], lr=0.1)
+    write_run(tmp_path, "demo", [0.3, 0.5, 0.6], lr=0.2, status="failed")
+    made, _ = report("demo", tmp_path)
+    assert any("1 failed" in sentence for sentence in made.advice)
+
+
+def test_one_epoch_is_enough_for_a_report(tmp_path: Path) -> None:
+    write_run(tmp_path, "decay_mnist", [0.5], optimizer="adam", sequence="constant", lr=0.001, data="mnist")
+    _, folder = report("decay_mnist", tmp_path)
+    assert (folder / "index.html").exists()
+
+
+def test_runs_on_other_data_are_not_those_of_the_study(tmp_path: Path) -> None:
+    write_run(tmp_path, "decay_mnist", [0.5], optimizer="adam", sequence="constant", lr=0.001, data="digits")
+    with pytest.raises(UserError, match="no finished run of any of its settings"):
+        report("decay_mnist", tmp_path)
+
+
 def test_what_a_report_kept_stays_until_there_is_something_to_report(tmp_path: Path) -> None:
     kept = tmp_path / "reports" / "decay_mnist" / "results.csv"
     kept.parent.mkdir(parents=True)

@@ -240,7 +240,28 @@ def test_tensorboard_has_the_curves_and_the_hyperparameters_with_metrics(run_con
     ],
 )
 def test_a_refused_argument_is_one_sentence(run_config: Configure, override: str, sentence: str) -> None:
-    config = run_config("sequence=exponential", override)
+    _refused(run_config("sequence=exponential", override), sentence)
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("warmup.length=0", "warmup.length .* must be a whole number of at least 1"),
+        ("warmup.length=abc", "warmup.length"),
+        ("warmup.length=2", "warmup.length=2 is too long: the rate of this run has 2 positions"),
+        ("+warmup.foo=2", "foo"),
+    ],
+)
+def test_a_refused_warmup_is_one_sentence(run_config: Configure, override: str, sentence: str) -> None:
+    _refused(run_config("warmup=linear", override, "epochs=2"), sentence)
+
+
+def test_a_scheduler_that_fails_later_is_refused_at_once(run_config: Configure) -> None:
+    options = ("sequence=torch", "sequence.step_size=10")
+    _refused(run_config(*options, "sequence.gamma=-1"), "StepLR does not work with")
+
+
+def _refused(config: Config, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence) as refusal:
         train(config)
     assert "\n" not in str(refusal.value)
@@ -270,7 +291,8 @@ def test_a_mistake_on_the_command_line_is_one_sentence(tmp_path: Path, arguments
     assert not (tmp_path / "outputs").exists()
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_stops_a_run_is_told_how_to_go_on(tmp_path: Path, number: signal.Signals, code: int) -> None:
     arguments = ["epochs=5000", "data.limit=100", f"output_dir={tmp_path}"]
     started = subprocess.Popen(
         [sys.executable, "-m", "src.train", *arguments],
@@ -282,9 +304,9 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     )
     assert started.stdout is not None
     started.stdout.readline()  # the line of the first epoch
-    started.send_signal(signal.SIGINT)
+    started.send_signal(number)
     said, _ = started.communicate(timeout=60)
-    assert started.returncode != 0
+    assert started.returncode == code
     assert re.search(r"Stopped after \d+ of 5000 epochs; the same command goes on from there\.", said)
     (folder,) = (tmp_path / "first_look").iterdir()
     assert RunFolder(folder).result()["status"] == "running"

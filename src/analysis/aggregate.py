@@ -244,7 +244,15 @@ def read_table(file: Path) -> Runs:
     for column in ("status", "seed", "lr", "optimizer"):
         if column not in results:
             raise UserError(f"{file} has no column {column}; give a table as results.csv of a study's report is.")
-    if not (pd.to_numeric(results["seed"], errors="coerce") % 1 == 0).all():
+    for column in ("seed", "lr", "epochs", "batch_size", *(metric for metric in METRICS if metric in results)):
+        numbers = pd.to_numeric(results.get(column), errors="coerce")
+        if column in results and (wrong := results[column].notna() & numbers.isna()).any():
+            row = int(wrong.argmax())
+            raise UserError(
+                f"{file}, row {row + 1}: {column}={results[column].iloc[row]} is not a number; "
+                "give one, or leave it empty."
+            )
+    if not (results["seed"] % 1 == 0).all():
         raise UserError(f"{file} has a seed that is no whole number; give every run its seed.")
     if "run" not in results:
         results.insert(0, "run", [f"row {number}" for number in range(1, len(results) + 1)])

@@ -140,12 +140,13 @@ class Axis:
         shown = pd.concat([runs.curve(name, column) for name in names])
         last = max(2.0, float(shown["epoch"].max()))
         every = pd.concat([runs.curve(setting.name, column) for setting in study.settings])
+        late = shown[shown["epoch"] >= 0.75 * last]  # none of a single epoch
         return cls(
             column,
             epochs=(1, min(last, figure.get("epochs", last))),
             limits=_extent(every, 0.03, figure.get("scale", "linear")),
             closer_epochs=(0.75 * last, last),
-            closer_limits=None if "epochs" in figure else _extent(shown[shown["epoch"] >= 0.75 * last], 0.05),
+            closer_limits=None if "epochs" in figure or late.empty else _extent(late, 0.05),
             scale=figure.get("scale", "linear"),
         )
 

@@ -16,6 +16,7 @@ import yaml
 
 from src.analysis.summary import SETTING_KEYS
 from src.errors import UserError
+from src.run_folder import FINISHED
 
 # The groups of the configuration: their names speak for themselves in a label.
 _SELF_EXPLAINING = ("data", "model", "optimizer", "sequence", "strategy")
@@ -63,6 +64,7 @@ class Study:
     Attributes:
         source: the document, for a study that follows one.
         table: the document's name of its table of results.
+        where: what all runs of the study have in common, part of every setting's `where`.
         settings: in the order of the tables.
         benchmark: the setting whose final accuracy the others are timed to.
         metrics: the columns of its table, first what settings are judged by; none: the final accuracy, or loss, and
@@ -83,6 +85,7 @@ class Study:
     question: str = ""
     source: str = ""
     table: str = "results"
+    where: Mapping[str, Any] = field(default_factory=dict)
     settings: Sequence[Setting] = ()
     benchmark: str | None = None
     metrics: Sequence[str] = ()
@@ -142,7 +145,8 @@ def read_study(conf: Path, name: str) -> Study | None:
     settings = []
     for key, entry in mapping(f"{file}, settings", content.pop("settings", None)).items():
         _check_keys(f"{file}, setting {key}", entry, Setting, {"name"})
-        settings.append(Setting(name=key, **entry))
+        setting = Setting(name=key, **entry)
+        settings.append(replace(setting, where={**content.get("where", {}), **setting.where}))
     notices = []
     for number, entry in enumerate(content.pop("notices", None) or [], start=1):
         _check_keys(f"{file}, notice {number}", entry, Notice, set())
@@ -210,7 +214,7 @@ def assign(results: pd.DataFrame, settings: Sequence[Setting]) -> pd.Series:
     """The name of each run's setting, by the index of `results`; missing for a run that belongs to none.
 
     Raises:
-        UserError: results lack a column that settings are told by, or two runs of a setting have the same seed.
+        UserError: results lack a column that settings are told by, or two finished runs of a setting have one seed.
     """
     names = pd.Series(pd.NA, index=results.index, dtype="object", name="setting")
     for setting in settings:
@@ -224,7 +228,7 @@ def assign(results: pd.DataFrame, settings: Sequence[Setting]) -> pd.Series:
             values = value if isinstance(value, list) else [value]
             chosen &= results[column].isin(values) | (results[column].isna() & any(pd.isna(v) for v in values))
         names[chosen] = setting.name
-    twice = results.assign(setting=names).dropna(subset="setting")
+    twice = results.assign(setting=names)[results["status"].isin(FINISHED)].dropna(subset="setting")
     twice = twice[twice.duplicated(["setting", "seed"], keep=False)]
     if len(twice):
         first = twice.iloc[0]

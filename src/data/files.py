@@ -133,7 +133,7 @@ def make_root(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"data.root={root} does not exist and cannot be made ({error.strerror}); give another folder."
+            f"data.root={root} is no folder and cannot be made one ({error.strerror}); give another."
         ) from error
 
 

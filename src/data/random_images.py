@@ -2,7 +2,7 @@
 
 import torch
 
-from src.data.in_memory import InMemoryDataModule, Split
+from src.data.in_memory import InMemoryDataModule, Split, check_whole_number
 
 
 class RandomImages(InMemoryDataModule):
@@ -22,6 +22,9 @@ class RandomImages(InMemoryDataModule):
         block_size: int | None = None,
     ) -> None:
         super().__init__(batch_size, seed, block_size=block_size)
+        for name, value, least in (("samples", samples, 6), ("channels", channels, 1), ("size", size, 1)):
+            check_whole_number(f"data.{name}", value, least)
+        check_whole_number("data.classes", classes, 2)
         self.samples = samples
         self.input_shape = (channels, size, size)
         self.classes = classes

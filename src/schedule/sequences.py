@@ -376,7 +376,7 @@ class TorchScheduler(Sequence):
             self._scheduler = kind(self._optimizer, **options)
             self._optimizer.step()  # torch warns when a scheduler steps before its optimizer did
             self._rates = [self._current_rate()]
-            self(1)  # some options, e.g. step_size=0, fail at the first step only
+            self(100)  # some options fail at a later step only, e.g. gamma=-1 of StepLR at its first drop
         except Exception as error:  # whatever torch raises for an option it cannot use
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise ValueError(f"{class_name} does not work with {options}: {reason}") from error

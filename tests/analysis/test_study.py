@@ -114,6 +114,21 @@ def test_a_missing_column_is_named() -> None:
         assign(_results(lr=[0.1]), [Setting("a", "A", {"strategy": "epoch"})])
 
 
+def test_a_run_that_failed_is_no_second_one() -> None:
+    results = _results(lr=[0.1, 0.1]).assign(status=["completed", "failed"])
+    assert assign(results, [Setting("a", "A", {"lr": 0.1})]).tolist() == ["a", "a"]
+
+
+def test_what_all_runs_of_a_study_share_is_part_of_every_setting(tmp_path: Path) -> None:
+    (tmp_path / "studies").mkdir()
+    settings = "{a: {label: A, where: {lr: 1}}, b: {label: B, where: {data: digits}}}"
+    text = f"title: x\nwhere: {{data: mnist}}\nsettings: {settings}"
+    (tmp_path / "studies" / "mine.yaml").write_text(text)
+    study = read_study(tmp_path, "mine")
+    assert study is not None
+    assert [setting.where for setting in study.settings] == [{"data": "mnist", "lr": 1}, {"data": "digits"}]
+
+
 def test_two_runs_with_one_seed_are_refused() -> None:
     with pytest.raises(UserError, match=r"2 runs are seed 0 of setting a \(run0, run1\)"):
         assign(_results(lr=[0.1, 0.1]), [Setting("a", "A", {"lr": 0.1})])

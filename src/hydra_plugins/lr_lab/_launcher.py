@@ -102,6 +102,8 @@ class SweepLauncher(Launcher):
         if code is None and failures and self.config.hydra.sweeper._target_.endswith(".BasicSweeper"):
             code = 1  # It would only raise the first failure again, as a traceback. Other sweepers go on from failures.
         if code is not None:
+            if code > 1:
+                console.print("Stopped; the same command goes on from there.")
             sys.exit(code)
         results = {index: run.result() for run in runs for index in run.jobs}
         return [_job_return(job, results[index], objective) for index, job in enumerate(jobs)]
@@ -114,10 +116,12 @@ def describes_run(config: DictConfig) -> bool:
 
 def _check_sweep_dir(config: DictConfig) -> None:
     """Hydra's sweeper writes its own note of the sweep; where it cannot, it would end in a traceback."""
+    from src.config import check_name
     from src.errors import UserError
     from src.run_folder import write_text
 
     try:
+        check_name("output_dir", config.output_dir)
         write_text(Path(config.hydra.sweep.dir) / "multirun.yaml", OmegaConf.to_yaml(config))
     except UserError as error:
         sys.exit(f"error: {error}")
