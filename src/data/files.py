@@ -127,13 +127,15 @@ def make_root(root: Path) -> None:
     """Makes the folder that downloads go to.
 
     Raises:
-        UserError: it does not exist and cannot be made.
+        UserError: it is a file, or does not exist and cannot be made.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise UserError(f"data.root={root} is a file; give the folder that it is in, or another.") from error
     except OSError as error:
         raise UserError(
-            f"data.root={root} is no folder and cannot be made one ({error.strerror}); give another."
+            f"data.root={root} does not exist and cannot be made ({error.strerror}); give another folder."
         ) from error
 
 

@@ -156,6 +156,8 @@ def test_a_root_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"data.root=.*file/data does not exist and cannot be made .*\.$"):
         make_root(tmp_path / "file" / "data")
+    with pytest.raises(UserError, match=r"data.root=.*/file is a file; give the folder that it is in"):
+        make_root(tmp_path / "file")
 
 
 def test_an_altered_file_is_named(tmp_path: Path) -> None:
