@@ -220,7 +220,16 @@ class RunFolder:
                 leftover.unlink()
 
     def config(self) -> dict[str, Any]:
-        return yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        """The content of config.yaml.
+
+        Raises:
+            UserError: it is missing or damaged.
+        """
+        try:
+            # A study may have a thousand runs, and the parser that is not C's takes 10 ms for each.
+            return yaml.load(self.config_file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"{self.config_file} cannot be read; delete {self.path} to train that run anew.") from error
 
     def write_history(self, rows: Sequence[Row]) -> None:
         """Writes one row per epoch; columns beyond the common ones (the probes') follow in their own order."""
@@ -228,11 +237,18 @@ class RunFolder:
         write_csv(self.history_file, [*HISTORY_COLUMNS, *extra], rows)
 
     def history(self) -> list[Row]:
-        """The rows of history.csv, exactly as they were written; [] if there are none yet."""
+        """The rows of history.csv, exactly as they were written; [] if there are none yet.
+
+        Raises:
+            UserError: it is damaged.
+        """
         if not self.history_file.exists():
             return []
-        with self.history_file.open(encoding="utf-8", newline="") as file:
-            return [{column: _number(column, text) for column, text in row.items()} for row in csv.DictReader(file)]
+        try:
+            with self.history_file.open(encoding="utf-8", newline="") as file:
+                return [{column: _number(column, text) for column, text in row.items()} for row in csv.DictReader(file)]
+        except (TypeError, ValueError) as error:  # of a row cut short, or a cell that is no number
+            raise UserError(f"{self.history_file} is damaged; delete {self.path} to train that run anew.") from error
 
     def write_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Writes result.json and returns what it reads back as: JSON has no NaN, so such values are null."""

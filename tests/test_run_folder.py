@@ -95,6 +95,23 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_was_there(tmp_path: Path) -
     assert file.read_text() == "before"
 
 
+@pytest.mark.parametrize("text", ["epoch,lr\n0,0.1\n1", "epoch,lr\n0,abc\n"])
+def test_a_damaged_history_is_named(tmp_path: Path, text: str) -> None:
+    folder = RunFolder(tmp_path)
+    folder.history_file.write_text(text)
+    with pytest.raises(UserError, match=r"history.csv is damaged; delete .* to train that run anew\."):
+        folder.history()
+
+
+@pytest.mark.parametrize("text", [None, "lr: ["])
+def test_a_damaged_configuration_is_named(tmp_path: Path, text: str | None) -> None:
+    folder = RunFolder(tmp_path)
+    if text:
+        folder.config_file.write_text(text)
+    with pytest.raises(UserError, match=r"config.yaml cannot be read; delete .* to train that run anew\."):
+        folder.config()
+
+
 def test_results_csv_has_a_row_per_run_and_the_scalar_columns(tmp_path: Path) -> None:
     for name, result in {
         "a": {"status": "completed", "lr": 0.1, "versions": {"torch": "2"}},

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from src.analysis import descent, plateau
 from src.analysis.convergence import convergence_epoch, convergence_step, epochs_to_reach, final_accuracy
@@ -174,17 +173,12 @@ def _scalar(value: Any) -> Any:
     return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
 
 
-def _config(folder: RunFolder) -> dict[str, Any]:
-    # The C loader, because a study may have a thousand runs and the other one takes 10 ms for each.
-    return yaml.load(folder.config_file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
 def _configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder], told_by: Collection[str]) -> pd.DataFrame:
     """The columns asked for, and what tells apart runs whose results say the same of their setting: data.limit, say."""
     asked = [key for key in told_by if key not in results]
     if not asked and not results.duplicated([key for key in SETTING_KEYS if key in results]).any():
         return pd.DataFrame(index=results.index)
-    flat = pd.DataFrame([dict(_flat(_config(folders[run]))) for run in results["run"]], index=results.index)
+    flat = pd.DataFrame([dict(_flat(folders[run].config())) for run in results["run"]], index=results.index)
     keys = [key for key in SETTING_KEYS if key in results]
     chosen = [column for column in asked if column in flat]
     for column in flat.loc[:, flat.nunique(dropna=False) > 1].columns.difference(chosen, sort=False):
@@ -212,7 +206,7 @@ def _with_convergence(runs: Runs, folders: Mapping[str, RunFolder], tolerance: f
     epochs: list[float | None] = []
     tolerances = []
     for row in runs.results.to_dict("records"):
-        config = configs.setdefault((row["data"], row["model"]), _config(folders[row["run"]]))
+        config = configs.setdefault((row["data"], row["model"]), folders[row["run"]].config())
         within = tolerance or config.get("analysis", {}).get("convergence_tolerance") or DEFAULT_TOLERANCE
         tolerances.append(within)
         history = histories.get(row["run"])
