@@ -167,6 +167,7 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
     closer = axis.closer_limits is not None
     figure = Figure(figsize=(10, 4.4) if closer else (6.4, 4.4), layout="constrained")
     panels = list(figure.subplots(1, 2, width_ratios=(3, 2))) if closer else [figure.subplots()]
+    panels[0].set_yscale(axis.scale)  # first, because it takes the axis' format with it
     look, caption = styles(study), labels(study, names)
     for axes in panels:
         for name, table in drawn.items():
@@ -178,7 +179,7 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
         axes.grid(alpha=0.3)
         if "accuracy" in axis.column:
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    panels[0].set(xlim=axis.epochs, ylim=axis.limits, yscale=axis.scale)
+    panels[0].set(xlim=axis.epochs, ylim=axis.limits)
     if closer:
         panels[1].set(xlim=axis.closer_epochs, ylim=axis.closer_limits)
     _mark_convergence(panels[0], runs, drawn, look)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.ticker import PercentFormatter
 from synthetic_study import write_run
 
 from src.analysis import figures
@@ -85,6 +86,14 @@ def test_figures_of_one_column_share_their_axis(study_and_runs: tuple[Study, Run
     assert limits[0] == limits[1]
     assert limits[0][0] < 0.1
     assert limits[0][1] > 0.91
+
+
+def test_an_accuracy_is_in_percent_on_both_sides(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    names = [setting.name for setting in study.settings]
+    drawn = figures.curves(study, runs, names, Axis.of({}, study, runs, names))
+    assert len(drawn.axes) == 2
+    assert all(isinstance(axes.yaxis.get_major_formatter(), PercentFormatter) for axes in drawn.axes)
 
 
 def test_a_closer_look_only_where_all_epochs_are_shown(study_and_runs: tuple[Study, Runs]) -> None:
