@@ -17,8 +17,9 @@ setup: .venv/installed ## make the virtual environment in .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## train 3 rates x 3 strategies on embedded digits; minutes on 2 cores, no download
+demo: setup ## train 3 rates x 3 strategies on embedded digits and report; minutes on 2 cores, no download
 	$(BIN)/python -m src.train -m study=demo lr=0.1,0.01,0.001 strategy=epoch,cutoff,oscillate
+	$(BIN)/python -m src.report study=demo
 
 test: setup ## run the tests, without the slow ones
 	$(BIN)/pytest -n auto -m "not slow"
