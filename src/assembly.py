@@ -41,7 +41,8 @@ def build(group: Config, **arguments: Any) -> Any:
     try:
         return hydra.utils.instantiate(dict(group), **arguments, _convert_="all")
     except InstantiationException as error:
-        raise UserError(str(error.__cause__ or error).splitlines()[0]) from error
+        said = str(error.__cause__ or "") or str(error)  # an exception may have no words
+        raise UserError(said.splitlines()[0]) from error
 
 
 def build_data(config: Config) -> InMemoryDataModule:
