@@ -116,7 +116,7 @@ def test_the_checkpoint_of_a_member_is_that_of_a_single_run(grid: Callable[..., 
 def test_a_killed_stack_goes_on_as_if_nothing_had_happened(
     grid: Callable[..., list[Config]], killed_after: int
 ) -> None:
-    overrides = ("epochs=6", "model.dropout=0.2", "data.limit=200", "batch_size=16")
+    overrides = ("epochs=25", "model.dropout=0.2", "data.limit=200", "batch_size=16")
     whole, broken = grid("whole", *overrides), grid("broken", *overrides)
     train_stack(whole, Options())
     child = multiprocessing.get_context("fork").Process(target=train_stack, args=(broken, Options()))

@@ -19,7 +19,7 @@ class Probe(pl.Callback):
     """Measures the network as an epoch left it, on a fixed batch of training samples, before the rate moves on.
 
     Dropout is off and batch norm uses its running statistics, so a probe sees the network that is validated, and
-    measures in float32 whatever the precision of the training. Nothing is drawn from the run's random numbers;
+    `measure` works in float32 whatever the precision of the training. Nothing is drawn from the run's random numbers;
     modes, buffers, gradients and the optimizer's state stay as they are.
 
     Args:

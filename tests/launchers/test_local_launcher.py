@@ -174,7 +174,7 @@ def test_a_sweep_trains_each_run_once(runs: Callable[..., list[Run]], tmp_path: 
 def test_a_killed_run_is_one_failed_row_and_goes_on_when_started_again(
     number: signal.Signals, runs: Callable[..., list[Run]], tmp_path: Path
 ) -> None:
-    victim, *others = first = runs("epochs=8")
+    victim, *others = first = runs("epochs=25")
     printed: list[str] = []
     thread = threading.Thread(target=lambda: printed.append(sweep(first)))
     thread.start()
@@ -191,7 +191,7 @@ def test_a_killed_run_is_one_failed_row_and_goes_on_when_started_again(
     assert epochs_kept >= 2
 
     written = [run.folder.result_file.stat().st_mtime_ns for run in others]
-    again = runs("epochs=8")
+    again = runs("epochs=25")
     sweep(again)
     assert statuses(again) == ["completed"] * 4
     assert f"going on after epoch {epochs_kept}" in victim.folder.log_file.read_text()

@@ -78,7 +78,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
 
 
 def test_a_stack_that_is_killed_goes_on(runs: Callable[..., list[Run]]) -> None:
-    some = runs(*(f"lr={lr} epochs=30 data.limit=200 batch_size=16" for lr in (0.1, 0.05, 0.02)))
+    some = runs(*(f"lr={lr} epochs=100 data.limit=200 batch_size=16" for lr in (0.1, 0.05, 0.02)))
     printed: list[str] = []
     thread = threading.Thread(target=lambda: printed.append(sweep(some, slots=1)))
     thread.start()
@@ -88,7 +88,7 @@ def test_a_stack_that_is_killed_goes_on(runs: Callable[..., list[Run]]) -> None:
     assert "goes on: The process was killed (SIGKILL" in printed[0]
     assert printed[0].count("started   a stack of 3 runs") == 2
     assert trained_as(some) == ["population"] * 3
-    assert [row["epoch"] for row in some[0].folder.history()] == list(range(30))
+    assert [row["epoch"] for row in some[0].folder.history()] == list(range(100))
     assert "going on after epoch" in some[0].folder.log_file.read_text()
 
 
@@ -102,6 +102,12 @@ def holder(folder: RunFolder) -> int:
         except OSError:
             continue
     raise AssertionError(f"nobody holds {lock}")
+
+
+def is_stopped(process: int) -> bool:
+    """Whether all of its threads are: a signal reaches them one after the other."""
+    states = [file.read_text().rpartition(")")[2].split()[0] for file in Path(f"/proc/{process}/task").glob("*/stat")]
+    return set(states) == {"T"}
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
@@ -124,18 +130,21 @@ def test_runs_of_a_stack_that_fails_are_trained_singly(runs: Callable[..., list[
 
 
 def test_what_training_singly_would_not_mend_is_not_tried(runs: Callable[..., list[Run]]) -> None:
-    some = runs("lr=0.1 epochs=30", "lr=0.05 epochs=30")
+    endless = "epochs=100000"  # so that it still trains when it is stopped, however slow this machine is
+    some = runs(f"lr=0.1 {endless}", f"lr=0.05 {endless}")
     printed: list[str] = []
     thread = threading.Thread(target=lambda: printed.append(sweep(some, slots=1)))
     thread.start()
     wait_until(lambda: len(some[0].folder.history()) >= 1)
     (checkpoint,) = (some[0].folder.path.parent / ".population").glob("*.ckpt")
-    os.kill(holder(some[0].folder), signal.SIGSTOP)
+    trainer = holder(some[0].folder)
+    os.kill(trainer, signal.SIGSTOP)
+    wait_until(lambda: is_stopped(trainer))
     kept = torch.load(checkpoint)
     for record in kept["records"]:
         record["data_fingerprint"] = "of other data"
     torch.save(kept, checkpoint)
-    os.kill(holder(some[0].folder), signal.SIGKILL)
+    os.kill(trainer, signal.SIGKILL)
     thread.join()
     assert [run.result()["status"] for run in some] == ["failed"] * 2
     assert all("The data have changed" in run.result()["error"] for run in some)

@@ -60,8 +60,9 @@ def test_the_run_is_the_same_with_and_without(run_config: Configure) -> None:
     assert rows[0] == rows[1]
 
 
-def test_a_network_of_one_mode_is_measured_alike(run_config: Configure) -> None:
-    config = run_config("probes=no_eval")  # mnist_cnn has neither batch norm nor dropout
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_network_of_one_mode_is_measured_alike(run_config: Configure, precision: str) -> None:
+    config = run_config("probes=no_eval", f"trainer.precision={precision}")  # mnist_cnn: no batch norm, no dropout
     train(config)
     for row in RunFolder(run_path(config)).history():
         assert row["no_eval/val_loss"] == pytest.approx(row["val_loss"], rel=1e-5)
