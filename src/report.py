@@ -68,6 +68,7 @@ def _read(name: str, study: Study | None, output_dir: Path) -> Runs:
         if study is None:
             return aggregate.read_runs(output_dir / name)
         told_by = {column for setting in study.settings for column in setting.where}
+        told_by |= {column for notice in study.notices for column in notice.when}
         return aggregate.read_runs(output_dir / name, study.tolerance, sorted(told_by))
     kept = output_dir / "reports" / name
     if (kept / "results.csv").exists():

@@ -160,6 +160,15 @@ def test_runs_on_other_data_are_not_those_of_the_study(tmp_path: Path) -> None:
         report("decay_mnist", tmp_path)
 
 
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_notice_may_be_about_the_configuration(tmp_path: Path, precision: str) -> None:
+    config = {"trainer": {"precision": precision}, "model": {"dropout": 0}}
+    names = {"optimizer": "momentum", "sequence": "constant", "data": "fer2013"}
+    write_run(tmp_path, "fer2013", [0.5, 0.6], config=config, **names)
+    made, _ = report("fer2013", tmp_path)
+    assert any("mixed precision" in sentence for sentence in made.headline) is (precision == "bf16-mixed")
+
+
 def test_what_a_report_kept_stays_until_there_is_something_to_report(tmp_path: Path) -> None:
     kept = tmp_path / "reports" / "decay_mnist" / "results.csv"
     kept.parent.mkdir(parents=True)

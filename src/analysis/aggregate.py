@@ -146,7 +146,7 @@ def read_runs(study: Path, tolerance: float | None = None, told_by: Collection[s
     Args:
         study: the folder.
         tolerance: of convergence; None: that of the configurations, one of each dataset and network.
-        told_by: the columns that settings are told by; those that results lack come from the configuration.
+        told_by: the columns that settings and notices are told by; those that results lack come from the configuration.
 
     Raises:
         UserError: there is no run with a result.
