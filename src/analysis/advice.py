@@ -10,7 +10,7 @@ import pandas as pd
 
 from src.analysis import statistics
 from src.analysis.aggregate import METRICS, Runs, Values
-from src.analysis.report_tables import interval, number, table_metrics
+from src.analysis.report_tables import estimate, interval, number, table_metrics
 from src.analysis.study import Study, config_columns
 from src.analysis.summary import SETTING_KEYS
 from src.run_folder import FINISHED
@@ -19,9 +19,9 @@ from src.run_folder import FINISHED
 RISEN = 1.05
 # An accuracy that still gains this much over the last quarter of the epochs has not arrived: a fifth of a point.
 RISING = 0.002
-# Seeds that tell two settings apart by the signs of their differences alone: 4 x 0.5^7 <= 0.05, twice for having picked
-# the better and twice because either might be.
-SEEDS_FOR_SIGNS = 7
+# Seeds that tell two settings apart by the signs of their differences alone: 2 x 0.5^6 <= 0.05, twice for having picked
+# the better.
+SEEDS_FOR_SIGNS = 6
 
 
 def advise(study: Study, values: Values, runs: Runs) -> list[str]:
@@ -37,13 +37,15 @@ def advise(study: Study, values: Values, runs: Runs) -> list[str]:
     if not candidates:
         return sentences
     best = _best(candidates, metric)
-    sentences += _not_told_apart(study, candidates, best, metric)
+    sentences += _not_told_apart(study, statistics.on_shared_seeds(candidates), best, metric)
     # Who is told to stop earlier is not also told to go on for longer.
-    return [*sentences, *_edges(study, runs, metric), *(_overfitting(study, runs, best) or _rising(study, runs, best))]
+    last = _overfitting(study, runs, best) or _rising(study, runs, best)
+    return [*sentences, *_edges(study, values, runs, metric), *last]
 
 
 def _best(candidates: Mapping[str, statistics.Series], metric: str) -> str:
-    centre = {name: statistics.estimate(series).centre for name, series in candidates.items()}
+    shared = statistics.on_shared_seeds(candidates)
+    centre = {name: statistics.estimate(series).centre for name, series in shared.items()}
     return (min if METRICS[metric].lowest else max)(candidates, key=centre.__getitem__)
 
 
@@ -64,9 +66,11 @@ def _diverged(study: Study, runs: Runs) -> list[str]:
     for setting, rows in lost.groupby("setting", sort=False):
         total = int((runs.finished["setting"] == setting).sum())
         rates = ", ".join(f"{lr:g}" for lr in sorted(set(rows["lr"])))
+        # The curvature of a linear network's loss is the same everywhere: what is too high at first stays so.
+        warmup = "" if set(rows["model"]) == {"linear"} else ", or put a warmup before it (warmup=linear)"
         sentences.append(
             f"{len(rows)} of {total} runs of {full_label(study, str(setting))} diverged at rate {rates}: "
-            f"lower it, to {min(rows['lr']) / 3:.2g} for example, or put a warmup before it (warmup=linear)."
+            f"lower it, to {min(rows['lr']) / 3:.2g} for example{warmup}."
         )
     return sentences
 
@@ -77,7 +81,10 @@ def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], b
     rivals = {}
     for name, series in candidates.items():
         leads = [sign * (candidates[best][s] - series[s]) for s in candidates[best] if s in series]
-        if name != best and leads and not _ahead({best: candidates[best], name: series}, best, metric):
+        # A rival may be ahead on seeds that others lack.
+        if name == best or not leads or fmean(leads) < 0:
+            continue
+        if not _ahead({best: candidates[best], name: series}, best, metric):
             rivals[name] = leads
     if not rivals:
         return []
@@ -96,8 +103,8 @@ def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], b
     spread = statistics.compare(candidates[best], candidates[rival])
     bounds = (spread.low, spread.high) if sign > 0 else (-spread.high, -spread.low)
     said = f"{names} are not told apart by {len(leads)} seeds: {gap} apart, {interval(*bounds, metric)}."
-    # At half of 5%: the better was picked on the same runs.
-    needed = statistics.seeds_needed(lead, stdev(leads), alpha=0.025) if stdev(leads) > 0 and lead > 0 else None
+    # One-sided at half of 5%, as the better was picked on the same runs: two-sided at 5%.
+    needed = statistics.seeds_needed(lead, stdev(leads)) if stdev(leads) > 0 and lead > 0 else None
     if needed is None or needed > 100:
         count = "over 100 seeds" if needed is None else f"about {needed} seeds"
         return [f"{said} To tell so small a difference takes {count}: treat them as equal."]
@@ -110,7 +117,7 @@ def _ahead(pair: Mapping[str, statistics.Series], best: str, metric: str) -> boo
     return name == best and statistics.judge({name: evidence})[name].verdict == "reproduced"
 
 
-def _edges(study: Study, runs: Runs, metric: str) -> list[str]:
+def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
     """Per optimizer: whether the best rate is the highest or lowest of those tried with all else equal."""
     finished = runs.finished
     else_equal = [*(key for key in SETTING_KEYS if key not in ("lr", "seed")), *config_columns(finished)]
@@ -118,7 +125,7 @@ def _edges(study: Study, runs: Runs, metric: str) -> list[str]:
     lowest = METRICS[metric].lowest
     found: dict[str, tuple[float, str]] = {}
     for _, rows in finished.groupby(keys, dropna=False, sort=False):
-        means = rows.groupby("lr")[metric].median()
+        means = rows.groupby("lr")["setting"].first().map(lambda name: estimate(values, name, metric).centre)
         if len(means) < 2 or means.isna().all():
             continue
         best, score = float(means.idxmin() if lowest else means.idxmax()), float(means.min() if lowest else means.max())
@@ -156,6 +163,9 @@ def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
     if not (end > RISEN * start and after < before):
         return []
     epoch = int(val["epoch"].iloc[least])
+    accuracy = runs.curve(best, "val_accuracy")["mean"]
+    gained = accuracy.iloc[-1] - accuracy.iloc[least] if len(accuracy) == len(val) else 0
+    yet = f" Its accuracy still gains {100 * gained:.2f} points after that: only its probabilities get worse."
     has = runs.finished[runs.finished["setting"] == best].iloc[0]
     remedies = {
         "weight_decay": "weight decay (optimizer.weight_decay=1e-4)",
@@ -165,7 +175,7 @@ def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
     return [
         f"The winner, {full_label(study, best)}, overfits from epoch {epoch}: its validation loss rises from "
         f"{start:.4g} to {end:.4g} while its training loss falls from {before:.4g} to {after:.4g}; stop there "
-        f"(epochs={epoch}){f', or try {others}' if others else ''}."
+        f"(epochs={epoch}){f', or try {others}' if others else ''}.{yet if gained > 0 else ''}"
     ]
 
 
@@ -206,11 +216,12 @@ def headline(study: Study, values: Values) -> list[str]:
     if not measured:
         return []
     best = _best(measured, main)
+    seeds = {frozenset(series) for series in measured.values()}
+    decided = ". Decided over the seeds that all settings share." if len(seeds) > 1 else "."
     found = reached(best, main)
     spread = interval(found.low, found.high, main)
-    sentences = [
-        f"Best {kind.label}: {full_label(study, best)}, {number(found.centre, main)}{unit} {spread}".rstrip() + "."
-    ]
+    reading = f"{number(found.centre, main)}{unit} {spread}".rstrip()
+    sentences = [f"Best {kind.label}: {full_label(study, best)}, {reading}{decided}"]
     is_timed = "convergence_epoch" in table_metrics(study, values)
     timed = [name for name in measured if is_timed and values.series(name, "convergence_epoch")]
     if timed and main in ("val_accuracy", "val_loss"):

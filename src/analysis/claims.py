@@ -80,10 +80,18 @@ def within_factor(values: Values, metric: str, settings: Names, factor: float) -
 
 
 def bounded(
-    values: Values, metric: str, settings: Names, below: float | None = None, above: float | None = None
+    values: Values,
+    metric: str,
+    settings: Names,
+    below: float | None = None,
+    above: float | None = None,
+    only: str | None = None,
 ) -> Evidence:
-    """The mean of every setting lies below, or above, a number."""
+    """The mean of every setting lies below, or above, a number; `only`: of its runs in which that metric is 1."""
     series = [values.series(name, metric) for name in values.match(settings)]
+    if only is not None:
+        chosen = [values.series(name, only) for name in values.match(settings)]
+        series = [{s: v for s, v in x.items() if kept.get(s) == 1} for x, kept in zip(series, chosen, strict=True)]
     pairs: list[statistics.Pair] = []
     if below is not None:
         pairs += [(below, x) for x in series]
@@ -124,9 +132,15 @@ def picked(values: Values, metric: str, candidates: Names, benchmark: str, lowes
 
 
 def wider(values: Values, metric: str, settings: Names, than: Names, factor: float = 1.0) -> Evidence:
-    """Best and worst of the settings lie further apart than `factor` times those of the others."""
-    near, far = (_range([values.series(n, metric) for n in values.match(names)]) for names in (than, settings))
-    return statistics.compare(far, _scaled(near, factor))
+    """Best and worst of the settings lie further apart than `factor` times those of the others.
+
+    Best and worst by their means over seeds: those within a seed lie apart by chance alone.
+    """
+    far, near = (
+        [_minus(a, b) for a, b in permutations([values.series(n, metric) for n in values.match(names)], 2)]
+        for names in (settings, than)
+    )
+    return _some_above_each(far, [_scaled(difference, factor) for difference in near])
 
 
 def more_gain(
@@ -138,27 +152,14 @@ def more_gain(
     than_benchmark: str,
     lowest: bool | None = None,
 ) -> Evidence:
-    """The best candidate gains more over its benchmark than the best of the others gains over theirs.
-
-    That is: for each of the others there is a candidate that gains more. So for the claim the largest p-value counts
-    (intersection-union), against it the smallest after Bonferroni.
-    """
+    """The best candidate gains more over its benchmark than the best of the others gains over theirs."""
 
     def gains(names: Names, base: str) -> list[Series]:
         sign = -1 if _is_lowest(metric, lowest) else 1
         start = values.series(base, metric)
         return [_scaled(_minus(values.series(name, metric), start), sign) for name in values.match(names)]
 
-    others = gains(than, than_benchmark)
-    against_each = [statistics.picked(gains(candidates, benchmark), other) for other in others]
-    return Evidence(
-        effect=min(e.effect for e in against_each),
-        low=min(e.low for e in against_each),
-        high=max(e.high for e in against_each),
-        seeds=min(e.seeds for e in against_each),
-        p_for=max(e.p_for for e in against_each),
-        p_against=min(1.0, len(others) * min(e.p_against for e in against_each)),
-    )
+    return _some_above_each(gains(candidates, benchmark), gains(than, than_benchmark))
 
 
 TESTS: dict[str, Callable[..., Evidence]] = {
@@ -189,6 +190,23 @@ def _lead(a: Series, b: Series, margin: float, lowest: bool) -> tuple[Series, Se
     return first, {seed: value + margin for seed, value in second.items()}
 
 
+def _some_above_each(candidates: Sequence[Series], others: Sequence[Series]) -> Evidence:
+    """The highest of the candidates lies above the highest of the others, each by its mean.
+
+    That is: for each of the others there is a candidate above it. So for the claim the largest p-value counts
+    (intersection-union), against it the smallest after Bonferroni.
+    """
+    above_each = [statistics.picked(candidates, other) for other in others]
+    return Evidence(
+        effect=min(e.effect for e in above_each),
+        low=min(e.low for e in above_each),
+        high=max(e.high for e in above_each),
+        seeds=min(e.seeds for e in above_each),
+        p_for=max(e.p_for for e in above_each),
+        p_against=min(1.0, len(others) * min(e.p_against for e in above_each)),
+    )
+
+
 def _scaled(series: Series, factor: float) -> dict[int, float]:
     return {seed: factor * value for seed, value in series.items()}
 
@@ -198,17 +216,9 @@ def _minus(a: Series, b: Series) -> dict[int, float]:
     return {seed: 0.0 if a[seed] == b[seed] else a[seed] - b[seed] for seed in a if seed in b}
 
 
-def _common_seeds(series: Sequence[Series]) -> list[int]:
-    return sorted(set.intersection(*(set(x) for x in series)))
-
-
 def _mean(series: Sequence[Series]) -> dict[int, float]:
-    return {seed: sum(x[seed] for x in series) / len(series) for seed in _common_seeds(series)}
-
-
-def _range(series: Sequence[Series]) -> dict[int, float]:
-    highest, lowest = ({s: end(x[s] for x in series) for s in _common_seeds(series)} for end in (max, min))
-    return _minus(highest, lowest)
+    shared = set.intersection(*(set(x) for x in series))
+    return {seed: sum(x[seed] for x in series) / len(series) for seed in sorted(shared)}
 
 
 def read_claims(file: Path) -> list[Claim]:

@@ -199,19 +199,21 @@ def _collapsed(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
 def _overfitting(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
     smoothed = _smoothed(curves.val)
     best = smoothed.index(min(smoothed))
-    rise = median(curves.val[curves.end]) - smoothed[best]
+    before, after = curves.train[best], median(curves.train[curves.end])
+    risen = median(curves.val[curves.end])
+    rise = risen - smoothed[best]
     if (
         not curves.has_learned(thresholds)
         or rise < thresholds.rise * curves.way
         or rise < thresholds.rise_to_swing * _swing(curves.val)
-        or median(curves.train[curves.end]) >= curves.train[best]
+        or after >= before
     ):
         return None
     return Diagnosis(
         "overfitting",
-        f"After {_epochs(best + 1)} the validation loss had come down to {_loss(curves.val[best])}, and it rose to "
-        f"{_loss(curves.val[-1])} while the training loss went from {_loss(curves.train[best])} "
-        f"to {_loss(curves.train[-1])}.",
+        f"After {_epochs(best + 1)} the validation loss had come down to {_loss(smoothed[best])} (smoothed), and by "
+        f"the end it rose to {_loss(risen)} while the training loss went from {_loss(before)} to {_loss(after)} "
+        f"(medians of the last {_epochs(len(curves.val[curves.end]))}).",
         best + 1,
     )
 

@@ -267,12 +267,15 @@ def seeds(
 
 
 def _mark_convergence(axes: Axes, runs: Runs, drawn: Mapping[str, pd.DataFrame], look: Mapping[str, Style]) -> None:
+    has_converged = False
     for name, table in drawn.items():
-        epochs = runs.finished.loc[runs.finished["setting"] == name, "convergence_epoch"].dropna()
-        if len(epochs):
-            epoch = float(epochs.median())
+        epoch = runs.finished.loc[runs.finished["setting"] == name, "convergence_epoch"].fillna(np.inf).median()
+        if np.isfinite(epoch):
             height = np.interp(epoch, table["epoch"], table["mean"])
             axes.plot([epoch], [height], "o", color=look[name].colour, markersize=6, markeredgecolor="white", zorder=3)
+            has_converged = True
+    if has_converged:
+        axes.plot([], [], "o", color="grey", markersize=6, markeredgecolor="white", label="converged, median of seeds")
 
 
 def examples(pictures: np.ndarray, classes: np.ndarray) -> Figure:

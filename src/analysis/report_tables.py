@@ -62,8 +62,8 @@ def number(value: float, metric: str, signed: bool = False) -> str:
     if not isfinite(value):
         return "never" if value > 0 else NOTHING
     if kind.fraction:
-        return f"{100 * value:{sign}.2f}"
-    return f"{value:{sign}.1f}".removesuffix(".0") if kind.count else f"{value:{sign}.4g}"
+        return f"{100 * value:{sign}z.2f}"
+    return f"{value:{sign}z.1f}".removesuffix(".0") if kind.count else f"{value:{sign}.4g}"
 
 
 def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
@@ -75,7 +75,8 @@ def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
     return f"[{left}, {right}]"
 
 
-def _estimate(values: Values, setting: str, metric: str) -> Estimate:
+def estimate(values: Values, setting: str, metric: str) -> Estimate:
+    """What a setting reached over its seeds; nan if nothing was measured."""
     series = values.series(setting, metric) if metric in values.metrics else {}
     return statistics.estimate(series) if series else Estimate(nan, -inf, inf, 0)
 
@@ -142,7 +143,7 @@ def _unit(metric: str) -> str:
 def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Sequence[str]) -> dict[str, Any]:
     record: dict[str, Any] = {"setting": setting.name, "group": setting.group}
     for metric in metrics:
-        found = _estimate(values, setting.name, metric)
+        found = estimate(values, setting.name, metric)
         document = setting.published.get(metric, nan)
         record |= {
             metric: found.centre,
@@ -155,7 +156,7 @@ def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Se
     return record | {
         "benchmark_epoch": median(epochs.values()) if epochs else nan,
         "benchmark_reached": sum(map(isfinite, epochs.values())),
-        "lr_updates": nan if _is_constant(runs, setting.name) else _estimate(values, setting.name, "lr_updates").centre,
+        "lr_updates": nan if _is_constant(runs, setting.name) else estimate(values, setting.name, "lr_updates").centre,
         "runs": values.run_count(setting.name),
         "diverged": values.run_count(setting.name, "diverged"),
         "diagnosis": _diagnosis(runs, setting.name),
@@ -219,6 +220,11 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
             "whose smoothed accuracy reaches that setting's final accuracy, with the number of runs that ever do; "
             "the others are censored at their last epoch."
         )
+    if {"inverse", "inverse_sqrt", "cyclic"} & set(runs.results.get("sequence", ())):
+        notes.append(
+            "Rate updates: how often the sequence advanced. The first advance of inverse, inverse_sqrt and cyclic "
+            "leaves the rate where it is, r_1 = r_0."
+        )
     if "val_accuracy" in metrics:
         notes += _size_of_the_documents_set(study)
     for optimizer, rows in runs.results.groupby("optimizer") if "momentum" in runs.results else ():
@@ -263,7 +269,7 @@ def likeness(study: Study, values: Values) -> Table | None:
             "Over": "" if alike else ", ".join(setting.label for setting in held),
         }
         for metric in (m for m in table_metrics(study, values) if all(m in setting.published for setting in held)):
-            pairs = [(_estimate(values, setting.name, metric).centre, setting.published[metric]) for setting in held]
+            pairs = [(estimate(values, setting.name, metric).centre, setting.published[metric]) for setting in held]
             if METRICS[metric].fraction:
                 record[metric] = fmean(abs(ours - document) for ours, document in pairs)
                 row[f"{METRICS[metric].label.capitalize()}: points apart"] = number(record[metric], metric)
@@ -321,8 +327,8 @@ def selection(study: Study, picks: Sequence[Pick]) -> Table:
             | {"Told apart": "yes" if told_apart else "no", "Document's best": document.label if document else NOTHING}
         )
     note = (
-        "p is that of being the best, corrected for having been picked on the same runs and, by Holm, for all rows. "
-        "Told apart: p of at most 0.05."
+        "Best over the seeds that all of a group have. p is that of being ahead of every rival, the most doubtful one, "
+        "corrected for having been picked on the same runs and, by Holm, for all rows. Told apart: p of at most 0.05."
     )
     several = any(chosen.group for chosen in picks)
     title = f"First stage: the best of each {study.grouped_by}" if several else "The best setting"
@@ -359,13 +365,16 @@ def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> T
     pairs: dict[str, tuple[Pick, Setting]] = {}
     evidence = {}
     for chosen in picks:
-        group = [values.series(setting.name, chosen.metric) for setting in study.compared_groups[chosen.group]]
+        metric, group = chosen.metric, study.compared_groups[chosen.group]
+        candidates = sum(bool(values.series(setting.name, metric)) for setting in group)
         for benchmark in study.groups[study.setting(study.benchmark).group]:
-            base = values.series(benchmark.name, chosen.metric)
+            base = values.series(benchmark.name, metric)
             if base:
-                key = f"{chosen.group}/{chosen.metric}/{benchmark.name}"
+                key = f"{chosen.group}/{metric}/{benchmark.name}"
                 pairs[key] = chosen, benchmark
-                evidence[key] = statistics.picked([x for x in group if x], base, METRICS[chosen.metric].lowest)
+                pair = values.series(chosen.setting, metric), base
+                better, worse = reversed(pair) if METRICS[metric].lowest else pair
+                evidence[key] = statistics.compare(better, worse, picked_from=candidates)
     if not pairs:
         return None
     words = {"reproduced": "better", "not reproduced": "worse", "undecided": "not told apart"}
@@ -386,8 +395,8 @@ def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> T
             | {"So it is": outcome}
         )
     note = (
-        "The best was picked on these same runs: p is corrected for all that it was picked from, "
-        "and by Holm for all rows."
+        "The best was picked on these same runs: interval and p are corrected for the number that it was picked from "
+        "(Bonferroni), p also for all rows (Holm)."
     )
     title = f"Second stage: the best of each {study.grouped_by} against the benchmarks"
     return _table("benchmarks", title, rows, records, [note])

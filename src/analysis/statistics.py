@@ -57,7 +57,8 @@ class Evidence:
     """How far the data speak for a claim.
 
     `effect` is by how much the claim holds (negative: by how much it fails), with its 95% interval; `p_for` and
-    `p_against` are the p-values for calling it reproduced and not reproduced, uncorrected for other claims.
+    `p_against` are the p-values for calling it reproduced and not reproduced, uncorrected for other claims. The
+    latter is nan where no data could speak against the claim.
     """
 
     effect: float
@@ -100,9 +101,14 @@ def above(pairs: Sequence[Pair]) -> Evidence:
     return _all_positive(_differences(pairs))
 
 
-def compare(a: Series | float, b: Series | float) -> Evidence:
-    """The claim that a lies above b."""
-    return above([(a, b)])
+def compare(a: Series | float, b: Series | float, picked_from: int = 1) -> Evidence:
+    """The claim that a lies above b; a may have been picked, on these same data, from so many (Bonferroni)."""
+    found = above([(a, b)])
+    if picked_from == 1:
+        return found
+    low, high = _Tests(_differences([(a, b)])).intervals(1 - (1 - LEVEL) / picked_from)
+    p_for, p_against = (min(1.0, picked_from * p) for p in (found.p_for, found.p_against))
+    return replace(found, low=low.item(), high=high.item(), p_for=p_for, p_against=p_against)
 
 
 def best(x: Series, rivals: Sequence[Series], lowest: bool = False) -> Evidence:
@@ -167,8 +173,14 @@ def picked(candidates: Sequence[Series], benchmark: Series, lowest: bool = False
     )
 
 
+def on_shared_seeds(candidates: Mapping[str, Series]) -> dict[str, Series]:
+    """The candidates at the seeds that all of them have measured; as they are where they share none."""
+    shared = set.intersection(*({s for s, value in x.items() if not isnan(value)} for x in candidates.values()))
+    return {name: {s: x[s] for s in sorted(shared)} if shared else x for name, x in candidates.items()}
+
+
 def winner(candidates: Mapping[str, Series], lowest: bool = False) -> tuple[str, Evidence]:
-    """The best of the candidates on these data, and the claim that it is truly the best.
+    """The best of the candidates on the seeds that they share, and the claim that it is truly the best.
 
     Picking costs a factor of two: at worst two equal settings lead all others and either may be picked (Gutmann &
     Maymin 1987, for independent arms; the tests simulate it for pairs). Some setting is always best, so nothing
@@ -179,7 +191,7 @@ def winner(candidates: Mapping[str, Series], lowest: bool = False) -> tuple[str,
     centres = _Tests(_differences([(series, 0.0) for series in candidates.values()])).centres()
     name = list(candidates)[np.argmin(centres) if lowest else np.argmax(centres)]
     lead = best(candidates[name], [series for rival, series in candidates.items() if rival != name], lowest)
-    return name, replace(lead, p_for=min(1.0, 2 * lead.p_for), p_against=1.0)
+    return name, replace(lead, p_for=min(1.0, 2 * lead.p_for), p_against=nan)
 
 
 def holm(ps: Sequence[float]) -> list[float]:
@@ -194,10 +206,12 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 def judge(claims: Mapping[str, Evidence], alpha: float = 0.05) -> dict[str, Verdict]:
     """The verdicts on the claims of one study: the chance that any is false is at most `alpha`."""
-    adjusted = iter(holm([p for evidence in claims.values() for p in (evidence.p_for, evidence.p_against)]))
+    sides = [(claim, side) for claim in claims for side in ("p_for", "p_against")]
+    ps = {(claim, side): p for claim, side in sides if not isnan(p := getattr(claims[claim], side))}
+    adjusted = dict(zip(ps, holm(list(ps.values())), strict=True))
     verdicts = {}
     for claim, evidence in claims.items():
-        p_for, p_against = next(adjusted), next(adjusted)
+        p_for, p_against = (adjusted.get((claim, side), 1.0) for side in ("p_for", "p_against"))
         verdict: Judgement = "undecided"
         if min(p_for, p_against) <= alpha:
             verdict = "reproduced" if p_for < p_against else "not reproduced"

@@ -4,6 +4,7 @@ from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
@@ -119,6 +120,35 @@ def test_gains_of_runs_that_never_get_there_tie() -> None:
     assert evidence(claim, never).effect == 0
     spread = Claim("it", "here", "so", "wider", arguments={"metric": "val_accuracy", "settings": "*", "than": "[ab]"})
     assert evidence(spread, never).effect == 0
+
+
+@pytest.mark.parametrize("seeds", [5, 12])
+def test_noise_is_no_difference_between_settings(seeds: int) -> None:
+    """Settings of one dataset are equal, those of the other too, and its seeds scatter eight times as much."""
+    rng = np.random.default_rng(seeds)
+    claim = Claim("it", "here", "so", "wider", "", {"metric": "val_accuracy", "settings": "c*", "than": "m*"})
+    verdicts = []
+    for _ in range(40):
+        rows = [
+            {"setting": f"{kind}{n}", "seed": seed, "status": "completed", "val_accuracy": rng.normal(0.8, scatter)}
+            for kind, scatter in (("c", 0.008), ("m", 0.001))
+            for n in range(5)
+            for seed in range(seeds)
+        ]
+        values = Values(pd.DataFrame(rows), [f"{kind}{n}" for kind in "cm" for n in range(5)], "the test")
+        verdicts.append(judge([claim], values, values)[0].verdict.verdict)
+    assert verdicts.count("undecided") >= 36  # at 5% each, five false ones of 40 have a chance of 4.8%
+
+
+def test_a_bound_on_those_runs_only_of_which_something_is_true() -> None:
+    rows = [
+        {"seed": seed, "val_accuracy": 12 * fell + WOBBLE[seed], "collapsed": fell}
+        for seed, fell in enumerate([1.0] * 6 + [0.0] * 2)
+    ]
+    values = Values(pd.DataFrame(rows).assign(setting="a", status="completed"), ["a"], "the test")
+    bound = {"metric": "val_accuracy", "settings": "a", "above": 11.0}
+    assert _verdict(values, "bounded", **bound, only="collapsed") == "reproduced"
+    assert _verdict(values, "bounded", **bound) == "undecided"
 
 
 @pytest.mark.parametrize(("margin", "verdict"), [(1.5, "reproduced"), (0.5, "not reproduced")])

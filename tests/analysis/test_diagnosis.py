@@ -124,8 +124,8 @@ def test_evidence_says_since_when_and_how_much():
     # The median of 1.0, 0.7 and 0.8 is 0.8, of 0.7, 0.8 and 0.9 too: the first of them is the fourth epoch.
     assert (found.label, found.since) == ("overfitting", 4)
     assert found.evidence == (
-        "After 4 epochs the validation loss had come down to 0.7, and it rose to 1.5 "
-        "while the training loss went from 0.7889 to 0.04548."
+        "After 4 epochs the validation loss had come down to 0.8 (smoothed), and by the end it rose to 1.4 "
+        "while the training loss went from 0.7889 to 0.06497 (medians of the last 3 epochs)."
     )
 
 

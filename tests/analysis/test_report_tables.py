@@ -101,6 +101,10 @@ def test_both_stages_of_selection(runs_and_study: tuple[Runs, Study]) -> None:
         values.series("high", "val_accuracy")[seed] - values.series("sgd", "val_accuracy")[seed] for seed in range(8)
     ]
     assert second.frame["lead"].iloc[0] == pytest.approx(np.mean(leads))
+    # Its own interval, as one of the two that it was picked from.
+    assert second.frame["low"].iloc[0] == pytest.approx(
+        np.mean(leads) - stats.t.ppf(1 - 0.05 / 4, 7) * stats.sem(leads)
+    )
 
 
 def test_nothing_is_picked_by_what_the_table_does_not_show(runs_and_study: tuple[Runs, Study]) -> None:

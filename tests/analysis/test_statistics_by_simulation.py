@@ -5,8 +5,8 @@ from math import inf
 import numpy as np
 import pytest
 from scipy import stats
+from simulated_studies import LEADER, SETTINGS, decay_claims, power_table, simulate
 
-from src.analysis.simulation import LEADER, SETTINGS, decay_claims, power_table, simulate
 from src.analysis.statistics import compare, judge, winner
 
 
