@@ -23,6 +23,7 @@ from src.errors import UserError
 from src.modules.block import BlockModule
 from src.modules.classification import Classification
 from src.modules.regression import Regression
+from src.probes.probe import Probe
 from src.schedule.callback import Schedule
 from src.schedule.sequences import Constant, Sequence, Warmup
 
@@ -125,7 +126,7 @@ def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: f
     optimizer = partial(build(config["optimizer"]), lr=lr, **_fused(config["optimizer"]))
     try:
         optimizer(net.parameters())
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, IndexError) as error:
         raise UserError(f"optimizer={config['names']['optimizer']} cannot be used here: {error}.") from error
     if data.classes is None:
         return Regression(net, optimizer, config["seed"])
@@ -138,9 +139,16 @@ def _fused(optimizer: Config) -> Config:
     return {"fused": True} if can and not optimizer.keys() & {"fused", "foreach"} else {}
 
 
-def build_probes(config: Config) -> list[pl.Callback]:
-    """The probes chosen, in the order of their names."""
-    return [build(probe) for _, probe in sorted(config["probes"].items())]
+def build_probes(config: Config, net: nn.Module) -> list[Probe]:
+    """The probes chosen, in the order of their names.
+
+    Raises:
+        UserError: one refuses an argument, or the network.
+    """
+    probes: list[Probe] = [build(probe) for _, probe in sorted(config["probes"].items())]
+    for probe in probes:
+        probe.check(net)
+    return probes
 
 
 def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Trainer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,12 +26,21 @@ _KEYS = (
     *("lr", "epochs", "batch_size", "seed", "study", "output_dir", "init_from"),
     *("data", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "trainer", "analysis"),
 )
-_MORE_KEYS = ("names", "range_test", "experiment", "hydra")
+# What else may stand on a command line.
+_MORE_KEYS = ("range_test", "experiment", "hydra")
+# Groups that name a class. A warmup may be none, and of probes there may be several.
+_PARTS = ("data", "model", "optimizer", "sequence", "strategy", "trainer")
 # What belongs to a run and not to a part of it: the part's key -> what to give instead.
 _SET_ELSEWHERE = {
     "optimizer": {"lr": "lr"},
     "trainer": {"max_epochs": "epochs", "callbacks": "probes", "logger": "output_dir"},
 }
+
+# What of Lightning's Trainer is for a person to set. The rest belongs to the run (epochs, callbacks, logging), or does
+# not go with the blocks of batches that it trains on: clipping, accumulating, limits of batches.
+_TRAINER = ("accelerator", "devices", "precision", "deterministic", "benchmark", "profiler")
+_ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+_PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 
 # The report's names of its sequences (Yang & Huang 2019, section 3.1), for those who type them.
 _ALIASES = {"seq1": "inverse", "seq2": "inverse_sqrt", "seq3": "exponential", "seq4": "cyclic"}
@@ -46,13 +56,13 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error
-    for key in config:
-        _check_key(key)
+    _check_keys(config)
     for group, elsewhere in _SET_ELSEWHERE.items():
         for key in config[group].keys() & elsewhere:
             raise UserError(
                 f"{group}.{key} is not for you to set, it follows from the run; give {elsewhere[key]}= instead."
             )
+    _check_trainer(config["trainer"])
     config["names"]["sequence"] = _sequence_name(config)
     config["lr"] = _rate(config["lr"])
     tolerance = config["analysis"]["convergence_tolerance"]
@@ -68,12 +78,41 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         check_name(key, config[key])
     if "/" in config["study"] or config["study"].startswith("."):
         raise UserError(f"study={config['study']} is not one folder's name; leave out slashes and leading dots.")
-    if config["trainer"]["devices"] not in (1, "1"):
+    return config
+
+
+def _check_keys(config: dict[str, Any]) -> None:
+    """Raises UserError for what is missing, what no configuration has, and a part of a run that names no class."""
+    for key in (*_KEYS, "names"):
+        if key not in config:
+            raise UserError(f"{key} is missing; a run cannot do without, so leave out ~{key}.")
+    for key in config:
+        _check_key(key, "names", "range_test")
+    parts = {group: config[group] for group in _PARTS} | {"warmup": config["warmup"] or None}
+    if isinstance(config["probes"], dict):
+        parts |= {f"probes.{name}": probe for name, probe in config["probes"].items()}
+    for name, part in parts.items():
+        if part is not None and not (isinstance(part, dict) and "_target_" in part):
+            group = name.partition(".")[0]
+            known = ", ".join(sorted(file.stem for file in (CONFIG_DIR / group).glob("*.yaml")))
+            raise UserError(f"{name}={part} is no {group}: it names no class; choose {group}= one of {known}.")
+
+
+def _check_trainer(trainer: dict[str, Any]) -> None:
+    for key in trainer:
+        if key not in ("_target_", *_TRAINER):
+            raise UserError(f"trainer.{key} is not for you to set; allowed are {', '.join(_TRAINER)}.")
+    for key in ("accelerator", "devices", "precision"):
+        if key not in trainer:
+            raise UserError(f"trainer.{key} is missing; a run cannot do without, so leave out ~trainer.{key}.")
+    for key, allowed in (("accelerator", _ACCELERATORS), ("precision", _PRECISIONS)):
+        if trainer[key] not in allowed:
+            raise UserError(f"trainer.{key}={trainer[key]} is not allowed; choose one of {', '.join(allowed)}.")
+    if trainer["devices"] not in (1, "1"):
         raise UserError(
-            f"trainer.devices={config['trainer']['devices']} is not 1: one run trains on one device; "
+            f"trainer.devices={trainer['devices']} is not 1: one run trains on one device; "
             "to use several devices, start a sweep with -m, which puts a run on each."
         )
-    return config
 
 
 def check_name(key: str, value: Any) -> None:
@@ -82,9 +121,9 @@ def check_name(key: str, value: Any) -> None:
         raise UserError(f"{key}={value!r} is not a name; give a folder's name, such as {key}=first_look.")
 
 
-def _check_key(key: str) -> None:
+def _check_key(key: str, *others: str) -> None:
     """Raises UserError for a key that no configuration has: Hydra lets anybody add one with a plus."""
-    if key not in (*_KEYS, *_MORE_KEYS):
+    if key not in (*_KEYS, *others):
         close = difflib.get_close_matches(key, _KEYS, n=1)
         hint = f"; did you mean {close[0]}?" if close else "."
         raise UserError(f"{key} is not a key of a run; allowed are {', '.join(_KEYS)}{hint}")
@@ -129,9 +168,12 @@ def start(main: Callable[[], object]) -> None:
     """Runs a program of hydra.main's, once every choice on its command line is known to exist."""
     try:
         check_choices(sys.argv[1:])
+        main()
     except UserError as error:
         sys.exit(f"error: {error}")
-    main()
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on from here.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def check_choices(arguments: Sequence[str]) -> None:
@@ -148,7 +190,7 @@ def check_choices(arguments: Sequence[str]) -> None:
     for argument in arguments:
         group, separator, choices = argument.partition("=")
         if separator and not group.startswith(("-", "~", "hydra")):
-            _check_key(group.lstrip("+").partition("@")[0].partition(".")[0])
+            _check_key(group.lstrip("+").partition("@")[0].partition(".")[0], *_MORE_KEYS)
         folder = CONFIG_DIR / group.lstrip("+")
         # Hydra and its plugins have choices of their own in Hydra's groups.
         if (

@@ -44,7 +44,7 @@ FINISHED = ("completed", "diverged")
 _NOT_IDENTITY = {
     None: {"study", "output_dir", "names", "analysis", "init_from"},
     "data": {"root", "block_size"},
-    "trainer": {"accelerator", "devices", "num_nodes", "strategy", "profiler"},
+    "trainer": {"accelerator", "devices", "profiler"},
 }
 
 
@@ -187,8 +187,10 @@ class RunFolder:
             except Exception as error:
                 reason = str(error) if isinstance(error, UserError) else traceback.format_exc()
                 logging.getLogger(__name__).error("failed: %s", reason, extra={"run": self.path})
-                with contextlib.suppress(UserError):
-                    self.record_failure(blank, reason)
+                # What ends a stack may come after this one of its runs has ended.
+                if not self.finished():
+                    with contextlib.suppress(UserError):
+                        self.record_failure(blank, reason)
                 raise
 
     def record_failure(self, blank: Mapping[str, Any], reason: str) -> None:

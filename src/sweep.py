@@ -24,6 +24,9 @@ FAILED = "failed"
 BUSY = "busy"  # another process trains it
 UNWRITABLE = "unwritable"  # the disk takes no more: nothing else of the sweep can be kept either
 
+# Of an epoch, more than any data have.
+_MANY_STEPS = 10**9
+
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -73,7 +76,9 @@ class Run:
     def fail(self, reason: str) -> None:
         """Notes why it failed, also in its folder, unless that cannot be written or another process trains it."""
         self.error = reason
-        if (self.folder.result() or {}).get("error") != reason:  # else the process that failed has done it itself
+        noted = (self.folder.result() or {}).get("error")
+        # The process that failed may have noted it itself, with more or less of the traceback.
+        if not noted or last_line(noted) != last_line(reason):
             with contextlib.suppress(UserError), self.folder.training(self.config, summarise(self.config, [])):
                 raise UserError(reason)
 
@@ -113,11 +118,10 @@ def refuse(configs: Iterable[Mapping[str, Any]]) -> None:
         seen.add(combination)
         data = assembly.build_data(config)
         net = assembly.build_network(config, data)
-        assembly.build_probes(config)
-        # A strategy that goes by optimizer steps needs the size of the data, and so is only built with them.
-        if not assembly.build(config["strategy"]).per_step:
-            rate = assembly.build_schedule(config, steps_per_epoch=1).rate
-            assembly.build_module(config, net, data, rate).configure_optimizers()
+        assembly.build_probes(config, net)
+        # How many steps an epoch has only the data tell; with so many nothing is refused that fits in the end.
+        rate = assembly.build_schedule(config, steps_per_epoch=_MANY_STEPS).rate
+        assembly.build_module(config, net, data, rate).configure_optimizers()
 
 
 def attempt(config: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -48,7 +48,7 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
         checkpoint = recorder.restore()
         if not recorder.has_ended:
             display = [RunProgress(config["epochs"], recorder.rows)] if show_progress else []
-            callbacks = [schedule, *assembly.build_probes(config), recorder, *display]
+            callbacks = [schedule, *assembly.build_probes(config, net), recorder, *display]
             trainer = assembly.build_trainer(config, callbacks)
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         return recorder.finish()

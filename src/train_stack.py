@@ -128,7 +128,7 @@ def _enter(config: Config, held: ExitStack) -> bool:
     folder = RunFolder(run_path(config))
     if (folder.result() or {}).get("status") in FINISHED:
         return False
-    if folder.checkpoint_file.exists() and not any(folder.path.name in names for _, names in _checkpoints(folder)):
+    if folder.checkpoint_file.exists():
         return False
     try:
         held.enter_context(folder.training(config, blank=summarise(config, [])))

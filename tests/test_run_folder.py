@@ -32,7 +32,7 @@ numbers = st.floats(allow_nan=False) | st.just(math.nan)
     [
         *("lr=0.02", "epochs=4", "batch_size=32", "seed=1", "data.limit=128", "data.split_seed=1", "model.dropout=0.1"),
         *("optimizer.weight_decay=0.1", "optimizer=adam", "sequence=cyclic", "strategy=cutoff"),
-        *("warmup=linear", "trainer.precision=bf16-mixed", "+trainer.limit_train_batches=2"),
+        *("warmup=linear", "trainer.precision=bf16-mixed", "+trainer.deterministic=true"),
     ],
 )
 def test_what_shapes_the_result_names_another_folder(run_config: Configure, override: str) -> None:

@@ -55,7 +55,7 @@ def test_members_share_what_is_trained(run_config: Configure, other: str) -> Non
         "optimizer=rmsprop",
         "+optimizer.dampening=0.5",
         "+optimizer.maximize=true",
-        "+trainer.limit_train_batches=3",
+        "+trainer.deterministic=true",
         "trainer.precision=16-mixed",
         "+probes.any={_target_: src.probes.Any}",
     ],

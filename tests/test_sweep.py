@@ -45,6 +45,10 @@ def test_plan_names_a_single_run_by_its_folder(run_config: RunConfig) -> None:
         (["optimizer.weight_decay=-1"], "weight_decay"),
         (["data.val_fraction=2"], "data.val_fraction=2"),
         (["strategy=plateau", "strategy.patience=-1"], "patience"),
+        (["strategy=step", "sequence=exponential", "sequence.factor=7"], "sequence.factor"),
+        (["strategy=step", "optimizer.momentum=-1"], "Invalid momentum"),
+        (["strategy=step", "warmup=linear", "warmup.length=abc"], "warmup.length"),
+        (["probes=descent"], "probes=descent follows every single weight"),
     ],
 )
 def test_refuse_finds_the_one_run_that_cannot_be_built(run_config: RunConfig, overrides: list[str], said: str) -> None:
@@ -67,6 +71,16 @@ def test_attempt_says_how_it_ended(run_config: RunConfig) -> None:
     assert status == FAILED
     assert reason
     assert reason.startswith("model=fer_cnn takes")
+
+
+def test_a_failure_that_the_run_has_noted_itself_is_not_noted_twice(run_config: RunConfig) -> None:
+    run = Run(run_config("data.limit=64"), {})
+    run.folder.path.mkdir(parents=True)
+    (run.folder.path / "tensorboard").write_text("in the way")
+    _, reason = attempt(run.config)
+    assert reason
+    run.fail(reason)
+    assert run.folder.log_file.read_text().count("failed: Traceback") == 1
 
 
 def test_a_failure_is_noted_in_the_folder_but_not_under_another_process(run_config: RunConfig) -> None:

@@ -22,6 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from src import assembly
 from src.errors import RunBusy, UserError
+from src.modules.block import BlockModule
 from src.run_folder import RunFolder, run_path
 from src.train import train
 
@@ -71,12 +72,25 @@ def test_the_seed_changes_the_history(run_config: Configure) -> None:
     assert all(a["train_loss"] != b["train_loss"] for a, b in zip(first, second, strict=True))
 
 
-@pytest.mark.parametrize("killed_after", [0, 1, 3, 8])
+def train_slowly(config: Config, epochs: int) -> None:
+    """As `train`, but after some epochs with time to be killed, however slow the machine is."""
+    folder, begin = RunFolder(run_path(config)), BlockModule.on_train_epoch_start
+
+    def begin_slowly(self: BlockModule) -> None:
+        if len(folder.history()) >= epochs:
+            time.sleep(1)
+        begin(self)
+
+    BlockModule.on_train_epoch_start = begin_slowly  # type: ignore[method-assign]
+    train(config)
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 3, 5])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     run_config: Configure, tmp_path: Path, killed_after: int
 ) -> None:
     config = run_config(
-        "epochs=25",
+        "epochs=10",
         "batch_size=16",
         "model.dropout=0.2",
         "optimizer=momentum",
@@ -86,7 +100,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     )
     whole = elsewhere(config, tmp_path)
     train(whole)
-    child = multiprocessing.get_context("fork").Process(target=train, args=(config,))
+    child = multiprocessing.get_context("fork").Process(target=train_slowly, args=(config, killed_after))
     child.start()
     folder = RunFolder(run_path(config))
     while len(folder.history()) < killed_after or folder.result() is None:
@@ -146,7 +160,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(run_config: Configure) -> Non
 
 
 def test_a_spoiled_checkpoint_costs_one_epoch(run_config: Configure, tmp_path: Path) -> None:
-    config = run_config("epochs=25")
+    config = run_config("epochs=9")
     whole = elsewhere(config, tmp_path)
     train(whole)
     interrupt_after(config, epochs=3)
@@ -169,13 +183,13 @@ def test_a_spoiled_result_is_not_a_finished_run(run_config: Configure) -> None:
 
 
 def test_changed_data_are_noticed(run_config: Configure) -> None:
-    config = run_config("epochs=25")
+    config = run_config("epochs=9")
     interrupt_after(config, epochs=2)
     folder = RunFolder(run_path(config))
     kept = torch.load(folder.checkpoint_file)
     kept["callbacks"]["Recorder"]["data_fingerprint"] = "of other data"
     torch.save(kept, folder.checkpoint_file)
-    with pytest.raises(UserError, match=r"data have changed since .* up to epoch \d;"):
+    with pytest.raises(UserError, match=r"data have changed since .* up to epoch \d+;"):
         train(config)
     assert folder.result()["status"] == "failed"
     assert "data have changed" in folder.result()["error"]
@@ -183,7 +197,7 @@ def test_changed_data_are_noticed(run_config: Configure) -> None:
 
 def interrupt_after(config: Config, epochs: int) -> None:
     """Trains the run in a process of its own and kills it there."""
-    child = multiprocessing.get_context("fork").Process(target=train, args=(config,))
+    child = multiprocessing.get_context("fork").Process(target=train_slowly, args=(config, epochs))
     child.start()
     folder = RunFolder(run_path(config))
     # The result is written last: with it, history and checkpoint of that epoch are there.
@@ -234,13 +248,16 @@ def test_tensorboard_has_the_curves_and_the_hyperparameters_with_metrics(run_con
         ("optimizer.momentum=-1", "optimizer=sgd cannot be used here: Invalid momentum value"),
         ("sequence.factor=1.5", "sequence.factor"),
         ("data.limit=3", "data.limit=3"),
-        ("trainer.accelerator=tpus", "tpus"),
         ("model.dropout=1.5", "dropout"),
         ("+model.depth=3", "depth"),
     ],
 )
 def test_a_refused_argument_is_one_sentence(run_config: Configure, override: str, sentence: str) -> None:
     _refused(run_config("sequence=exponential", override), sentence)
+
+
+def test_too_few_numbers_are_one_sentence(run_config: Configure) -> None:
+    _refused(run_config("optimizer=adam", "optimizer.betas=[0.9]"), "optimizer=adam cannot be used here")
 
 
 @pytest.mark.parametrize(
@@ -310,6 +327,21 @@ def test_who_stops_a_run_is_told_how_to_go_on(tmp_path: Path, number: signal.Sig
     assert re.search(r"Stopped after \d+ of 5000 epochs; the same command goes on from there\.", said)
     (folder,) = (tmp_path / "first_look").iterdir()
     assert RunFolder(folder).result()["status"] == "running"
+
+
+def test_who_stops_it_before_it_trains_is_told_so_in_a_sentence(tmp_path: Path) -> None:
+    script = (
+        "import os, runpy, signal, sys; sys.argv = ['src.train', sys.argv[1]]\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'torch': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "runpy.run_module('src.train', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", script, f"output_dir={tmp_path}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "Interrupted; the same command goes on from here.\n")
 
 
 def test_help_needs_no_torch() -> None:

@@ -112,14 +112,27 @@ def test_the_checkpoint_of_a_member_is_that_of_a_single_run(grid: Callable[..., 
         assert mine["state"][0]["step"] == theirs["state"][0]["step"]
 
 
+def train_stack_slowly(configs: Sequence[Config], epochs: int) -> None:
+    """As `train_stack`, but after some epochs with time to be killed, however slow the machine is."""
+    train_epoch = Population.train_epoch
+
+    def train_epoch_slowly(self: Population, batches: Any, rates: Any) -> Any:
+        if len(history(configs[0])) >= epochs:
+            time.sleep(1)
+        return train_epoch(self, batches, rates)
+
+    Population.train_epoch = train_epoch_slowly  # type: ignore[method-assign]
+    train_stack(configs, Options())
+
+
 @pytest.mark.parametrize("killed_after", [0, 2])
 def test_a_killed_stack_goes_on_as_if_nothing_had_happened(
     grid: Callable[..., list[Config]], killed_after: int
 ) -> None:
-    overrides = ("epochs=25", "model.dropout=0.2", "data.limit=200", "batch_size=16")
+    overrides = ("epochs=8", "model.dropout=0.2", "data.limit=200", "batch_size=16")
     whole, broken = grid("whole", *overrides), grid("broken", *overrides)
     train_stack(whole, Options())
-    child = multiprocessing.get_context("fork").Process(target=train_stack, args=(broken, Options()))
+    child = multiprocessing.get_context("fork").Process(target=train_stack_slowly, args=(broken, killed_after))
     child.start()
     while len(folder(broken[0]).history()) < killed_after or folder(broken[0]).result() is None:
         assert child.is_alive()
@@ -164,6 +177,37 @@ def test_what_is_written_in_the_background_leaves_the_dropout_alone(
     monkeypatch.setattr(assembly, "build_network", build_network)
     train_stack(grid("background", "epochs=2"), Options())
     assert threads == {threading.main_thread()}
+
+
+def test_what_ends_a_stack_leaves_the_members_that_had_ended(
+    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = grid("broken")
+    interrupt(configs, 2, monkeypatch)
+    assert [folder(config).result()["status"] for config in configs] == ["failed"] * 3 + ["diverged"]
+
+
+def test_a_member_that_was_trained_on_singly_is_left_alone(
+    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stack that is interrupted after an epoch, then a single run of one member that is after three."""
+    configs = grid("broken")[:3]
+    interrupt(configs, 1, monkeypatch)
+    with monkeypatch.context() as patched:
+        write = RunFolder.write_history
+
+        def stop(self: RunFolder, rows: Sequence[Any]) -> None:
+            if len(rows) == 4:
+                raise Interrupted
+            write(self, rows)
+
+        patched.setattr(RunFolder, "write_history", stop)
+        with pytest.raises(Interrupted):
+            train(configs[1])
+    train_stack(configs, Options())
+    assert [folder(config).result()["epochs_run"] for config in configs] == [4, 3, 4]
+    assert train(configs[1])["trained_as"] == "single"
+    assert "going on after epoch 3" in folder(configs[1]).log_file.read_text()
 
 
 class Interrupted(Exception):

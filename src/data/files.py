@@ -43,7 +43,7 @@ def decoded_copy(
     find: Callable[[], Sequence[Path]],
     decode: Callable[[Sequence[Path]], Decoded],
 ) -> Decoded:
-    """The dataset's arrays, mapped from `<root>/decoded/`, so that processes share the memory they are in.
+    """The dataset's arrays, mapped from `<root>/.decoded/`, so that processes share the memory they are in.
 
     The copy is made if it is missing, truncated, or made from other files than those found (by name, size and
     time of change); it then replaces the dataset's earlier copy. One process makes it while others wait.
@@ -55,7 +55,7 @@ def decoded_copy(
         find: the dataset's files; may download them.
         decode: from those files to the arrays.
     """
-    folder = root / "decoded"
+    folder = root / ".decoded"
     with _alone(folder, dataset) as writable:
         sources = find()
         stem = f"{dataset}-{_key(root, sources)}"

@@ -86,7 +86,7 @@ class ImageFolder(InMemoryDataModule):
         for i, file in enumerate(files):
             try:
                 with Image.open(file) as image:
-                    upright = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
+                    upright = _eight_bits(ImageOps.exif_transpose(image)).convert("RGB" if channels == 3 else "L")
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
                 raise UserError(f"{file} cannot be read as an image; repair or remove it.") from error
             scaled = upright.resize((size, size), Image.Resampling.BILINEAR)
@@ -95,13 +95,16 @@ class ImageFolder(InMemoryDataModule):
         return pixels, np.array(labels, np.int64)
 
 
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A picture of 16 bits a pixel by its upper eight; Pillow's own conversion cuts off all above 255."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
+
+
 def _class_names(folder: Path) -> list[str]:
-    """Folders, but hidden ones and the one that the decoded copy is in."""
-    return sorted(
-        path.name
-        for path in folder.iterdir()
-        if path.is_dir() and not path.name.startswith(".") and path.name != "decoded"
-    )
+    """Folders, but hidden ones: the decoded copy is in such a one."""
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _images(folder: Path) -> list[Path]:

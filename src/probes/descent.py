@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from src.errors import UserError
@@ -31,15 +31,15 @@ class Descent(Probe):
         samples, every: as for every Probe.
 
     Raises:
-        UserError: the network has more than 16 weights, or an argument is as no Probe allows it.
+        UserError: an argument is as no Probe allows it; by `check`: the network has more than 16 weights.
     """
 
     def __init__(self, samples: int | None = None, every: int = 1) -> None:
         super().__init__(samples, every)
         self._found: dict[str, float] = {}
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: BlockModule) -> None:  # type: ignore[override]
-        count = sum(parameter.numel() for parameter in pl_module.net.parameters())
+    def check(self, net: nn.Module) -> None:
+        count = sum(parameter.numel() for parameter in net.parameters())
         if count > MOST_WEIGHTS:
             raise UserError(
                 f"probes=descent follows every single weight, at most {MOST_WEIGHTS}, but this network has {count}; "

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from src.chance import generator
@@ -38,6 +38,9 @@ class Probe(pl.Callback):
         self.samples = samples
         self.every = every
         self._columns: tuple[str, ...] = ()
+
+    def check(self, net: nn.Module) -> None:
+        """Raises UserError for a network that it cannot measure."""
 
     def measure(self, module: BlockModule, optimizer: Optimizer, inputs: Tensor, targets: Tensor) -> dict[str, float]:
         """The columns of one epoch: the same names, in the same order, every time."""

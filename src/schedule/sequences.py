@@ -1,8 +1,8 @@
 """Sequences: the learning rates in order, r_0, r_1, r_2, ... (what the next rate is).
 
 A sequence is a callable: ``sequence(n)`` is the rate at position ``n`` (n = 0, 1, 2, ...), finite and never
-negative. It depends on ``n`` alone, whatever was asked before. ``lr`` is r_0, except in `OneCycle`,
-`WarmupStableDecay` and `Warmup`, which first rise to it.
+negative. It depends on ``n`` alone, whatever was asked before. ``lr`` is r_0, except in `OneCycle`, `Triangular`,
+`WarmupStableDecay` and `Warmup`, which first rise to it, and where a scheduler of torch starts elsewhere.
 
 A sequence that ends has a field ``total``, the number of advances until the end; from position ``total`` on
 it keeps its last rate. Constructors raise ValueError, in one sentence, for a value that is not allowed.

@@ -8,7 +8,7 @@ finite raises nothing and never enters a state.
 Besides being called, a strategy tells
 
 - ``name``: the word a person types;
-- ``per_step``: it is asked after every optimizer step instead of every epoch;
+- ``per_step``: the next rate is taken after every optimizer step, and what it answers after an epoch does not count;
 - ``baseline``: with ``untrained`` it is first asked with epoch = -1 and the untrained network's loss;
 - ``most_advances(epochs, steps_per_epoch)``: how many positions of the sequence a run of that length can pass
   through at most, which is the ``total`` of a sequence that is to end with the run.

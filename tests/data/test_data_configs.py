@@ -23,4 +23,4 @@ def test_a_config_instantiates_without_reading_anything(
     assert isinstance(data, InMemoryDataModule)
     assert data.classes is None or data.classes >= 2
     assert all(isinstance(size, int) for size in data.input_shape)
-    assert not list((tmp_path / "data").glob("decoded"))
+    assert not list((tmp_path / "data").glob(".decoded"))

@@ -59,4 +59,4 @@ def test_the_second_reading_takes_the_shared_copy(
     again = FER2013StandIn(batch_size=32, seed=1, root=root)
     again.setup()
     assert again.fingerprint == data.fingerprint
-    assert len(list((root / "decoded").glob("fer2013_standin-*.npy"))) == 4
+    assert len(list((root / ".decoded").glob("fer2013_standin-*.npy"))) == 4

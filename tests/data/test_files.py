@@ -38,7 +38,7 @@ class Toy:
         return decoded_copy(self.root, dataset, lambda: [self.file], self.decode)
 
     def copies(self) -> list[Path]:
-        return sorted(path for path in (self.root / "decoded").iterdir() if path.suffix == ".npy")
+        return sorted(path for path in (self.root / ".decoded").iterdir() if path.suffix == ".npy")
 
 
 @pytest.fixture
@@ -113,10 +113,10 @@ def test_where_nothing_can_be_written_the_arrays_are_held_in_memory(toy: Toy, ob
     if obstacle == "mode":
         toy.root.chmod(0o555)
     else:
-        (toy.root / "decoded").write_text("in the way")
+        (toy.root / ".decoded").write_text("in the way")
     try:
         assert toy.read().train_labels.tolist() == [3, 1, 2]
-        assert not (toy.root / "decoded").is_dir()
+        assert not (toy.root / ".decoded").is_dir()
     finally:
         toy.root.chmod(0o755)
 

@@ -80,11 +80,26 @@ def test_a_photo_stands_as_its_camera_was_held(tmp_path: Path) -> None:
     assert (train.inputs[0, :, 9:] == 0).all()
 
 
+def test_sixteen_bits_a_pixel_become_eight(tmp_path: Path) -> None:
+    for name in ("dark", "light"):
+        (tmp_path / name).mkdir()
+        for i, level in enumerate((0, 300, 32_896, 65_535)):
+            Image.fromarray(np.full((8, 8), level, np.uint16)).save(tmp_path / name / f"{i}.png")
+    train, _ = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=8, channels=1).read()
+    assert train.inputs[:4, 0, 0, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_a_class_may_have_any_name(tmp_path: Path) -> None:
+    draw(tmp_path, 5)
+    (tmp_path / "blue").rename(tmp_path / "decoded")
+    assert read(tmp_path).names == ["decoded", "red"]
+
+
 def test_another_size_has_a_decoded_copy_of_its_own(tmp_path: Path) -> None:
     draw(tmp_path, 5)
     assert read(tmp_path, size=8).train.inputs.shape[2:] == (8, 8)
     assert read(tmp_path, size=9).train.inputs.shape[2:] == (9, 9)
-    copies = {path.name[: len("folder-3x8x8")] for path in (tmp_path / "decoded").glob("*.npy")}
+    copies = {path.name[: len("folder-3x8x8")] for path in (tmp_path / ".decoded").glob("*.npy")}
     assert copies == {"folder-3x8x8", "folder-3x9x9"}
 
 

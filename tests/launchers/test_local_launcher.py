@@ -203,7 +203,7 @@ def holder(run: Run) -> int:
     """The process that has the run's lock."""
     inode = str((run.folder.path / ".lock").stat().st_ino)
     for line in Path("/proc/locks").read_text().splitlines():
-        fields = line.split()
+        fields = line.replace("->", "").split()  # the arrow is before who waits for a lock
         if fields[5].rsplit(":", 1)[1] == inode:
             return int(fields[4])
     raise AssertionError(f"nobody has {run.folder.path}")

@@ -151,6 +151,24 @@ def test_what_training_singly_would_not_mend_is_not_tried(runs: Callable[..., li
     assert printed[0].count("failed    ") == 2
 
 
+def test_a_member_whose_folder_cannot_be_written_fails_alone(runs: Callable[..., list[Run]]) -> None:
+    some = runs("lr=0.1", "lr=0.05", "lr=0.02")
+    (some[0].folder.path / "history.csv").mkdir(parents=True)
+    printed = sweep(some)
+    assert [run.result()["status"] for run in some] == ["failed", "completed", "completed"]
+    assert "history.csv cannot be written" in some[0].result()["error"]
+    assert printed.count("failed    ") == 1
+
+
+def test_max_failures_counts_stacks_and_singles_together(runs: Callable[..., list[Run]]) -> None:
+    some = runs(*(f"lr={lr} optimizer={name}" for name in ("sgd", "rmsprop") for lr in (0.1, 0.05, 0.02)))
+    for run in some:
+        (run.folder.path / "history.csv").mkdir(parents=True)
+    printed = sweep(some, slots=1, max_failures=2)
+    assert printed.count("failed    ") == 2
+    assert "The sweep stops here" in printed
+
+
 @pytest.mark.parametrize(
     ("argument", "sentence"),
     [

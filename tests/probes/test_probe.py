@@ -107,7 +107,7 @@ def test_nothing_is_left_behind(run_config: Configure) -> None:
     module.net.features[1].eval()  # a part that the user had set otherwise
     before = copy.deepcopy((module.net.state_dict(), optimizer.state_dict(), [p.grad for p in module.parameters()]))
     chance, modes = torch.get_rng_state(), [part.training for part in module.modules()]
-    for probe in assembly.build_probes(run_config(*BOTH)):
+    for probe in assembly.build_probes(run_config(*BOTH), module.net):
         with torch.inference_mode(), undisturbed(module):
             assert not any(part.training for part in module.modules())
             probe.measure(module, optimizer, inputs, targets)
@@ -140,4 +140,4 @@ def test_either_way_of_naming_probes() -> None:
 @pytest.mark.parametrize("override", ["probes.sharpness.every=0", "probes.sharpness.samples=none"])
 def test_arguments_that_cannot_be(run_config: Configure, override: str) -> None:
     with pytest.raises(UserError, match="whole number of at least 1"):
-        assembly.build_probes(run_config("probes=sharpness", override))
+        assembly.build_probes(run_config("probes=sharpness", override), torch.nn.Linear(1, 1))

@@ -49,16 +49,20 @@ class LocalLauncher(SweepLauncher):
         self.max_failures = max_failures
 
     def train(self, runs: Sequence[Run], console: Console) -> None:
+        self._check_arguments()
+        self.train_singly(runs, math.inf if self.max_failures is None else self.max_failures, console)
+
+    def train_singly(self, runs: Sequence[Run], max_failures: float, console: Console) -> None:
+        """Trains what is missing, each run in a process of its own, until so many have failed."""
         from hydra_plugins.lr_lab._processes import start_server
 
-        self._check_arguments()
         missing = [run.config for run in runs if not run.is_finished]
         if not missing:
             return
         start_server([*_PRELOAD, *sorted(_target_modules(missing))])
         with console.status("Starting: torch is imported once, for all runs."):
             gpus = _look_ahead(missing)
-        _Sweep(runs, self._environments(gpus), self.max_failures, console).train()
+        _Sweep(runs, self._environments(gpus), max_failures, console).train()
 
     def _check_arguments(self) -> None:
         from src.errors import UserError
@@ -179,7 +183,7 @@ class _Sweep:
         self,
         runs: Sequence[Run],
         environments: Sequence[Mapping[str, str]],
-        max_failures: int | None,
+        max_failures: float,
         console: Console,
     ) -> None:
         from hydra_plugins.lr_lab._display import Display
@@ -189,7 +193,7 @@ class _Sweep:
         self._waiting = deque(run for run in runs if not run.is_finished)
         self._running: dict[int, Run] = {}
         self._elsewhere: deque[Run] = deque()  # another sweep was training them when they were last looked at
-        self._allowed = math.inf if max_failures is None else max_failures - 1
+        self._max_failures = max_failures
         self._display = Display(console, len(environments), kept=len(runs) - len(self._waiting), total=len(runs))
 
     def train(self) -> None:
@@ -198,7 +202,7 @@ class _Sweep:
                 self._fill_slots()
                 for slot, answer in self._pool.wait(_TICK):
                     self._take(self._running.pop(slot), answer)
-                    if self._display.failed > self._allowed:
+                    if self._display.failed >= self._max_failures:
                         self._display.say("The sweep stops here; started again, it goes on from here.")
                         return
                 self._display.refresh(self._running, [*self._waiting, *self._elsewhere])
@@ -242,5 +246,5 @@ class _Sweep:
         if not run.is_finished:
             run.fail(reason or "The run ended before its last epoch.")
         if status == UNWRITABLE:
-            self._allowed = 0
+            self._max_failures = 1
         self._display.ended(run)

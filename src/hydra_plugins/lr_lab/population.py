@@ -53,14 +53,14 @@ class PopulationLauncher(LocalLauncher):
         environments = self._environments(_look_ahead(missing))
         options = {name: getattr(self, name) for name in ("convolution", "graphs", "compiled", "max_members")}
         stacks = plan_stacks(runs, len(environments))
+        allowed = math.inf if self.max_failures is None else self.max_failures
         if stacks:
             sweep = _Stacks(runs, stacks, environments, options, console)
             sweep.train()
-            if sweep.failed > (math.inf if self.max_failures is None else self.max_failures - 1):
-                return
+            allowed -= sweep.failed
         rest = [run for run in runs if not run.is_finished and not run.error]
-        if rest:
-            super().train(rest, console)
+        if rest and allowed > 0:
+            self.train_singly(rest, allowed, console)
 
     def _check_arguments(self) -> None:
         from src.errors import UserError
@@ -92,6 +92,8 @@ def _attempt(configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -
     try:
         train_stack(configs, Options(**options))
     except UserError as error:
+        if isinstance(error.__cause__, OSError):  # of a file of one run, perhaps: no reason not to train the others
+            raise
         return str(error)
     return None
 
