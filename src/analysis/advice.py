@@ -144,9 +144,10 @@ def _edge(study: Study, rows: pd.DataFrame, means: pd.Series, best: float, metri
     side = "lowest" if best == rates[0] else "highest"
     row = rows[rows["lr"] == best].iloc[0]
     setting = study.setting(row["setting"])
+    how = "" if row["sequence"] == "constant" else f" with {row['sequence']} by {row['strategy']}"
     where = f" {setting.group}" if setting.group else ""
     return (
-        f"The best rate of {row['optimizer']} with {row['sequence']} by {row['strategy']}{where}, {best:g}, is the "
+        f"The best rate of {row['optimizer']}{how}{where}, {best:g}, is the "
         f"{side} of the {len(rates)} tried ({METRICS[metric].label} {number(means[best], metric)}, and "
         f"{number(means[inner], metric)} at {inner:g}): extend the grid, lr={best * best / inner:.2g} next."
     )

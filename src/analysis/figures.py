@@ -189,29 +189,42 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
     return figure
 
 
-def loss_scale(runs: Runs, names: Sequence[str], column: str) -> Literal["linear", "log"]:
-    """ "log" for losses of these settings that span over a factor of 100, as where one diverges; else "linear"."""
-    curves = [table for name in names if len(table := runs.curve(name, column))]
-    if "loss" not in column or not curves:
-        return "linear"
+def quantity(column: str) -> str:
+    """What a column measures; panels of one quantity share an axis, so that their curves can be compared."""
+    return next((word for word in ("loss", "accuracy") if column.endswith(word)), column)
+
+
+def scales(runs: Runs, names: Sequence[str], columns: Sequence[str]) -> dict[str, Literal["linear", "log"]]:
+    """Quantity -> "log" for losses of these settings that span over a factor of 100, as where one diverges."""
+    found: dict[str, Literal["linear", "log"]] = dict.fromkeys(map(quantity, columns), "linear")
+    curves = [table for name in names for c in columns if quantity(c) == "loss" and len(table := runs.curve(name, c))]
+    if not curves:
+        return found
     low, high = min(table["mean"].min() for table in curves), max(table["mean"].max() for table in curves)
-    return "log" if 0 < SPREAD * low < high else "linear"
+    return found | ({"loss": "log"} if 0 < SPREAD * low < high else {})
 
 
 def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str]) -> Figure:
-    """A panel per column of the histories, two side by side: mean over seeds, band from the lowest to the highest."""
+    """A panel per column of the histories, two side by side: mean over seeds, band from the lowest to the highest.
+
+    Panels of one quantity share their vertical axis.
+    """
     figure = Figure(figsize=(10, 3.4 * ceil(len(columns) / 2)), layout="constrained")
     grid = figure.subplots(ceil(len(columns) / 2), 2, squeeze=False).flat
     look, caption = styles(study), labels(study, names)
+    scale = scales(runs, names, columns)
+    first: dict[str, Axes] = {}
     for axes, column in zip_longest(grid, columns):
         if column is None:
             axes.set_axis_off()
             continue
+        if (alike := first.setdefault(quantity(column), axes)) is not axes:
+            axes.sharey(alike)
         for name in names:
             table, colour = runs.curve(name, column), look[name].colour
             axes.plot(table["epoch"], table["mean"], color=colour, linestyle=look[name].dash, label=caption[name])
             axes.fill_between(table["epoch"], table["low"], table["high"], color=colour, alpha=0.15, linewidth=0)
-        axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column), yscale=loss_scale(runs, names, column))
+        axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column), yscale=scale[quantity(column)])
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         if "accuracy" in column:

@@ -189,11 +189,15 @@ class Illustrations:
         return [Line(self._sources[name], labels[name], self._look[name]) for name in names]
 
     def _panel_plots(self, name: str, names: Sequence[str], columns: Sequence[str]) -> dict[str, Any]:
-        scales = {column: figures.loss_scale(self._runs, names, column) for column in columns}
-        return {
-            f"{name}_{column}": interactive.plot(f"{name}_{column}", self._lines(names), column, scale=scale)
-            for column, scale in scales.items()
-        }
+        """A plot per column, by name; as `figures.panels`."""
+        scales = figures.scales(self._runs, names, columns)
+        plots: dict[str, Any] = {}
+        ranges: dict[str, Any] = {}
+        for column in columns:
+            kind, title = figures.quantity(column), f"{name}_{column}"
+            plots[title] = interactive.plot(title, self._lines(names), column, scale=scales[kind])
+            plots[title].y_range = ranges.setdefault(kind, plots[title].y_range)
+        return plots
 
 
 def _best(values: Values, most: int) -> list[str]:

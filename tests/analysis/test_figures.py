@@ -42,6 +42,19 @@ def test_every_run_has_a_line_of_its_own_on_an_axis_that_settings_share(study_an
     assert seeds[0] == seeds[3]
 
 
+def test_panels_of_one_quantity_share_their_axis(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    columns = ["train_loss", "val_loss", "val_accuracy", "lr"]
+    drawn = figures.panels(study, runs, ["lr=0.1", "lr=0.2"], columns)
+    drawn.draw_without_rendering()
+    train, val, accuracy, rate = drawn.axes
+    assert train.get_ylim() == val.get_ylim()
+    for axes in (train, val):
+        lowest, highest = axes.get_ylim()
+        assert all(lowest < loss < highest for line in axes.get_lines() for loss in np.asarray(line.get_ydata()))
+    assert len({axes.get_ylim() for axes in (train, accuracy, rate)}) == 3
+
+
 def test_the_legend_of_panels_stays_in_the_picture(study_and_runs: tuple[Study, Runs]) -> None:
     study, runs = study_and_runs
     settings = [replace(setting, group=f"with {'long ' * 14}name {setting.name}") for setting in study.settings]

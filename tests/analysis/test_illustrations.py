@@ -49,6 +49,16 @@ def test_a_study_without_a_file_gets_curves_and_one_panel_of_all(tmp_path: Path)
     assert set(drawing.divs) == {"curves", "curves_closer", "all_val_accuracy", "all_val_loss", "all_lr"}
 
 
+def test_plots_of_one_quantity_share_their_axis(tmp_path: Path) -> None:
+    columns = ["train_loss", "val_loss", "val_accuracy"]
+    entry = {"name": "three", "kind": "panels", "settings": "*", "columns": columns, "caption": "Three."}
+    made = illustrations(tmp_path, figures=[entry])
+    made.draw()
+    train, val, accuracy = (made._plots[f"three_{column}"].y_range for column in columns)
+    assert train is val
+    assert train is not accuracy
+
+
 def test_of_many_settings_the_best_are_shown(tmp_path: Path) -> None:
     rates = MOST_CURVES + 5
     made = illustrations(tmp_path, rates)
