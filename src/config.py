@@ -41,6 +41,7 @@ _SET_ELSEWHERE = {
 _TRAINER = ("accelerator", "devices", "precision", "deterministic", "benchmark", "profiler")
 _ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 _PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
+_PROFILERS = (None, "simple", "advanced", "pytorch")
 
 # The report's names of its sequences (Yang & Huang 2019, section 3.1), for those who type them.
 _ALIASES = {"seq1": "inverse", "seq2": "inverse_sqrt", "seq3": "exponential", "seq4": "cyclic"}
@@ -65,7 +66,7 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     _check_trainer(config["trainer"])
     config["names"]["sequence"] = _sequence_name(config)
     config["lr"] = _rate(config["lr"])
-    tolerance = config["analysis"]["convergence_tolerance"]
+    tolerance = config["analysis"].get("convergence_tolerance")
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
         raise UserError(
             f"analysis.convergence_tolerance={tolerance} is not allowed; give a part of all images, such as 0.01."
@@ -88,14 +89,18 @@ def _check_keys(config: dict[str, Any]) -> None:
             raise UserError(f"{key} is missing; a run cannot do without, so leave out ~{key}.")
     for key in config:
         _check_key(key, "names", "range_test")
-    parts = {group: config[group] for group in _PARTS} | {"warmup": config["warmup"] or None}
+    for key in ("names", "analysis"):
+        if not isinstance(config[key], dict):
+            raise UserError(f"{key}={config[key]} is not what conf/train.yaml has there; leave {key}= out.")
+    parts = {group: config[group] for group in _PARTS}
+    parts |= {"warmup": config["warmup"]} if config["warmup"] else {}
     if isinstance(config["probes"], dict):
         parts |= {f"probes.{name}": probe for name, probe in config["probes"].items()}
     for name, part in parts.items():
-        if part is not None and not (isinstance(part, dict) and "_target_" in part):
+        if not (isinstance(part, dict) and "_target_" in part):
             group = name.partition(".")[0]
             known = ", ".join(sorted(file.stem for file in (CONFIG_DIR / group).glob("*.yaml")))
-            raise UserError(f"{name}={part} is no {group}: it names no class; choose {group}= one of {known}.")
+            raise UserError(f"{name}={part} names no class; choose {group}= one of {known}.")
 
 
 def _check_trainer(trainer: dict[str, Any]) -> None:
@@ -105,9 +110,17 @@ def _check_trainer(trainer: dict[str, Any]) -> None:
     for key in ("accelerator", "devices", "precision"):
         if key not in trainer:
             raise UserError(f"trainer.{key} is missing; a run cannot do without, so leave out ~trainer.{key}.")
-    for key, allowed in (("accelerator", _ACCELERATORS), ("precision", _PRECISIONS)):
-        if trainer[key] not in allowed:
-            raise UserError(f"trainer.{key}={trainer[key]} is not allowed; choose one of {', '.join(allowed)}.")
+    choices: dict[str, tuple[Any, ...]] = {
+        "accelerator": _ACCELERATORS,
+        "precision": _PRECISIONS,
+        "profiler": _PROFILERS,
+        "deterministic": (None, True, False, "warn"),
+        "benchmark": (None, True, False),
+    }
+    for key, allowed in choices.items():
+        if trainer.get(key, allowed[0]) not in allowed:
+            words = ", ".join("null" if choice is None else str(choice).lower() for choice in allowed)
+            raise UserError(f"trainer.{key}={trainer[key]} is not allowed; choose one of {words}.")
     if trainer["devices"] not in (1, "1"):
         raise UserError(
             f"trainer.devices={trainer['devices']} is not 1: one run trains on one device; "
@@ -164,15 +177,19 @@ def _check_whole_number(key: str, value: Any, least: int) -> None:
         raise UserError(f"{key}={value} is not allowed; give a whole number of at least {least}.")
 
 
-def start(main: Callable[[], object]) -> None:
-    """Runs a program of hydra.main's, once every choice on its command line is known to exist."""
+def start(main: Callable[[], object], when_interrupted: str) -> None:
+    """Runs a program of hydra.main's, once every choice on its command line is known to exist.
+
+    Args:
+        when_interrupted: what a person is told who stops it with Ctrl-C.
+    """
     try:
         check_choices(sys.argv[1:])
         main()
     except UserError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from here.", file=sys.stderr)
+        print(when_interrupted, file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
 
 

@@ -187,4 +187,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    start(main)
+    start(main, "Interrupted; a range test keeps nothing, so the same command starts anew.")

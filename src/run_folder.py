@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from src.errors import RunBusy, UserError
+from src.errors import RunBusy, Unwritable, UserError
 
 Row = dict[str, Any]
 
@@ -111,8 +111,8 @@ def written_aside(path: Path) -> Iterator[Path]:
             aside.unlink()
 
 
-def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(
+def _unwritable(path: Path, error: OSError) -> Unwritable:
+    return Unwritable(
         f"{path} cannot be written ({error.strerror or error}); free the disk or choose another output_dir."
     )
 

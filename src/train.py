@@ -74,4 +74,4 @@ def objective(result: Mapping[str, Any]) -> float | None:
 
 
 if __name__ == "__main__":
-    start(main)
+    start(main, "Interrupted; the same command goes on from here.")

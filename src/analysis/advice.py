@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil, isfinite
+from math import ceil, isfinite, nan
 from statistics import fmean, stdev
 
 import pandas as pd
 
 from src.analysis import statistics
 from src.analysis.aggregate import METRICS, Runs, Values
-from src.analysis.report_tables import estimate, interval, number, table_metrics
+from src.analysis.report_tables import interval, number, table_metrics
 from src.analysis.study import Study, config_columns
 from src.analysis.summary import SETTING_KEYS
 from src.run_folder import FINISHED
@@ -44,9 +44,15 @@ def advise(study: Study, values: Values, runs: Runs) -> list[str]:
 
 
 def _best(candidates: Mapping[str, statistics.Series], metric: str) -> str:
-    shared = statistics.on_shared_seeds(candidates)
-    centre = {name: statistics.estimate(series).centre for name, series in shared.items()}
-    return (min if METRICS[metric].lowest else max)(candidates, key=centre.__getitem__)
+    centres = _centres(candidates)
+    return (min if METRICS[metric].lowest else max)(candidates, key=centres.__getitem__)
+
+
+def _centres(candidates: Mapping[str, statistics.Series]) -> dict[str, float]:
+    """Over the seeds that all of them share; nan for one that nothing was measured of."""
+    measured = {name: series for name, series in candidates.items() if series}
+    shared = statistics.on_shared_seeds(measured) if measured else {}
+    return dict.fromkeys(candidates, nan) | {name: statistics.estimate(x).centre for name, x in shared.items()}
 
 
 def _unfinished(runs: Runs) -> list[str]:
@@ -101,10 +107,14 @@ def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], b
     if len(leads) < 2:
         return [f"{names} differ by {gap} in the one seed they share: no verdict comes from one; add seed=1,2."]
     spread = statistics.compare(candidates[best], candidates[rival])
-    bounds = (spread.low, spread.high) if sign > 0 else (-spread.high, -spread.low)
-    said = f"{names} are not told apart by {len(leads)} seeds: {gap} apart, {interval(*bounds, metric)}."
+    bounds = interval(*((spread.low, spread.high) if sign > 0 else (-spread.high, -spread.low)), metric)
+    said = f"{names} are not told apart by {len(leads)} seeds: {gap} apart{bounds and f', {bounds}'}."
+    if lead > 0 and not bounds:
+        return [
+            f"{said} Where all differ by the same only who is ahead counts, and that takes {SEEDS_FOR_SIGNS} seeds."
+        ]
     # One-sided at half of 5%, as the better was picked on the same runs: two-sided at 5%.
-    needed = statistics.seeds_needed(lead, stdev(leads)) if stdev(leads) > 0 and lead > 0 else None
+    needed = statistics.seeds_needed(lead, stdev(leads)) if lead > 0 else None
     if needed is None or needed > 100:
         count = "over 100 seeds" if needed is None else f"about {needed} seeds"
         return [f"{said} To tell so small a difference takes {count}: treat them as equal."]
@@ -125,7 +135,8 @@ def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
     lowest = METRICS[metric].lowest
     found: dict[str, tuple[float, str]] = {}
     for _, rows in finished.groupby(keys, dropna=False, sort=False):
-        means = rows.groupby("lr")["setting"].first().map(lambda name: estimate(values, name, metric).centre)
+        settings = rows.groupby("lr")["setting"].first()
+        means = settings.map(_centres({name: values.series(name, metric) for name in settings}))
         if len(means) < 2 or means.isna().all():
             continue
         best, score = float(means.idxmin() if lowest else means.idxmax()), float(means.min() if lowest else means.max())
@@ -166,7 +177,8 @@ def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
     epoch = int(val["epoch"].iloc[least])
     accuracy = runs.curve(best, "val_accuracy")["mean"]
     gained = accuracy.iloc[-1] - accuracy.iloc[least] if len(accuracy) == len(val) else 0
-    yet = f" Its accuracy still gains {100 * gained:.2f} points after that: only its probabilities get worse."
+    yet = f" (the accuracy still gains {100 * gained:.2f} points after that: only the probabilities get worse)"
+    yet = yet if gained >= RISING else ""
     has = runs.finished[runs.finished["setting"] == best].iloc[0]
     remedies = {
         "weight_decay": "weight decay (optimizer.weight_decay=1e-4)",
@@ -175,8 +187,8 @@ def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
     others = " or ".join(words for key, words in remedies.items() if not has.get(key, 0) > 0)
     return [
         f"The winner, {full_label(study, best)}, overfits from epoch {epoch}: its validation loss rises from "
-        f"{start:.4g} to {end:.4g} while its training loss falls from {before:.4g} to {after:.4g}; stop there "
-        f"(epochs={epoch}){f', or try {others}' if others else ''}.{yet if gained > 0 else ''}"
+        f"{start:.4g} to {end:.4g} while its training loss falls from {before:.4g} to {after:.4g}{yet}; "
+        f"stop there (epochs={epoch}){f', or try {others}' if others else ''}."
     ]
 
 
@@ -218,15 +230,18 @@ def headline(study: Study, values: Values) -> list[str]:
         return []
     best = _best(measured, main)
     seeds = {frozenset(series) for series in measured.values()}
-    decided = ". Decided over the seeds that all settings share." if len(seeds) > 1 else "."
+    decided = ""
+    if len(seeds) > 1:
+        shares_some = frozenset.intersection(*seeds)
+        decided = " Decided over the seeds that all settings share." if shares_some else " They share no seed."
     found = reached(best, main)
     spread = interval(found.low, found.high, main)
     reading = f"{number(found.centre, main)}{unit} {spread}".rstrip()
-    sentences = [f"Best {kind.label}: {full_label(study, best)}, {reading}{decided}"]
+    sentences = [f"Best {kind.label}: {full_label(study, best)}, {reading}.{decided}"]
     is_timed = "convergence_epoch" in table_metrics(study, values)
-    timed = [name for name in measured if is_timed and values.series(name, "convergence_epoch")]
-    if timed and main in ("val_accuracy", "val_loss"):
-        first = min(timed, key=lambda name: reached(name, "convergence_epoch").centre)
+    timed = {name: x for name in measured if is_timed and (x := values.series(name, "convergence_epoch"))}
+    first = _best(timed, "convergence_epoch") if timed else ""
+    if first and main in ("val_accuracy", "val_loss") and isfinite(reached(first, "convergence_epoch").centre):
         epochs = number(reached(first, "convergence_epoch").centre, "convergence_epoch")
         accuracy = number(reached(first, main).centre, main)
         sentences.append(

@@ -424,8 +424,8 @@ class Values:
         return 0 if rows is None else len(rows) if status is None else int((rows["status"] == status).sum())
 
     def _measures(self, metric: str) -> bool:
-        """Whether any setting has a number: a loss that is empty throughout was not measured. Epochs always were."""
-        return METRICS[metric].count or any(rows[metric].notna().any() for rows in self._rows.values())
+        """Whether any setting has a number: a column that is empty throughout was not measured."""
+        return any(rows[metric].notna().any() for rows in self._rows.values())
 
     def match(self, names: str | Sequence[str]) -> list[str]:
         """The settings that the names or patterns (`*_epoch`) stand for, in the study's order.

@@ -87,11 +87,17 @@ def bounded(
     above: float | None = None,
     only: str | None = None,
 ) -> Evidence:
-    """The mean of every setting lies below, or above, a number; `only`: of its runs in which that metric is 1."""
-    series = [values.series(name, metric) for name in values.match(settings)]
+    """The mean of every setting lies below, or above, a number.
+
+    `only`: the name of a metric that is 0 or 1; of one setting the runs in which it is 1.
+    """
+    names = values.match(settings)
+    series: list[Series] = [values.series(name, metric) for name in names]
     if only is not None:
-        chosen = [values.series(name, only) for name in values.match(settings)]
-        series = [{s: v for s, v in x.items() if kept.get(s) == 1} for x, kept in zip(series, chosen, strict=True)]
+        if len(names) != 1:
+            raise UserError(f"only={only} chooses runs of one setting, and {settings} stands for {', '.join(names)}.")
+        chosen = values.series(names[0], only)
+        series = [{seed: value for seed, value in series[0].items() if chosen.get(seed) == 1}]
     pairs: list[statistics.Pair] = []
     if below is not None:
         pairs += [(below, x) for x in series]
@@ -136,6 +142,9 @@ def wider(values: Values, metric: str, settings: Names, than: Names, factor: flo
 
     Best and worst by their means over seeds: those within a seed lie apart by chance alone.
     """
+    for names in (settings, than):
+        if len(values.match(names)) < 2:
+            raise UserError(f"{names} stands for a single setting; how far apart settings lie takes at least two.")
     far, near = (
         [_minus(a, b) for a, b in permutations([values.series(n, metric) for n in values.match(names)], 2)]
         for names in (settings, than)
@@ -194,8 +203,10 @@ def _some_above_each(candidates: Sequence[Series], others: Sequence[Series]) -> 
     """The highest of the candidates lies above the highest of the others, each by its mean.
 
     That is: for each of the others there is a candidate above it. So for the claim the largest p-value counts
-    (intersection-union), against it the smallest after Bonferroni.
+    (intersection-union), against it the smallest after Bonferroni. All over the seeds that all of them have.
     """
+    shared = set.intersection(*({*series} for series in (*candidates, *others)))
+    candidates, others = ([{s: x[s] for s in shared} for x in group] for group in (candidates, others))
     above_each = [statistics.picked(candidates, other) for other in others]
     return Evidence(
         effect=min(e.effect for e in above_each),

@@ -195,7 +195,10 @@ def quantity(column: str) -> str:
 
 
 def scales(runs: Runs, names: Sequence[str], columns: Sequence[str]) -> dict[str, Literal["linear", "log"]]:
-    """Quantity -> "log" for losses of these settings that span over a factor of 100, as where one diverges."""
+    """Quantity -> "log" for losses of these settings that span over a factor of 100, else "linear".
+
+    So they do where one diverges, or where the training set is learned by heart.
+    """
     found: dict[str, Literal["linear", "log"]] = dict.fromkeys(map(quantity, columns), "linear")
     curves = [table for name in names for c in columns if quantity(c) == "loss" and len(table := runs.curve(name, c))]
     if not curves:

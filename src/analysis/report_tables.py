@@ -75,8 +75,7 @@ def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
     return f"[{left}, {right}]"
 
 
-def estimate(values: Values, setting: str, metric: str) -> Estimate:
-    """What a setting reached over its seeds; nan if nothing was measured."""
+def _estimate(values: Values, setting: str, metric: str) -> Estimate:
     series = values.series(setting, metric) if metric in values.metrics else {}
     return statistics.estimate(series) if series else Estimate(nan, -inf, inf, 0)
 
@@ -143,7 +142,7 @@ def _unit(metric: str) -> str:
 def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Sequence[str]) -> dict[str, Any]:
     record: dict[str, Any] = {"setting": setting.name, "group": setting.group}
     for metric in metrics:
-        found = estimate(values, setting.name, metric)
+        found = _estimate(values, setting.name, metric)
         document = setting.published.get(metric, nan)
         record |= {
             metric: found.centre,
@@ -156,7 +155,7 @@ def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Se
     return record | {
         "benchmark_epoch": median(epochs.values()) if epochs else nan,
         "benchmark_reached": sum(map(isfinite, epochs.values())),
-        "lr_updates": nan if _is_constant(runs, setting.name) else estimate(values, setting.name, "lr_updates").centre,
+        "lr_updates": nan if _is_constant(runs, setting.name) else _estimate(values, setting.name, "lr_updates").centre,
         "runs": values.run_count(setting.name),
         "diverged": values.run_count(setting.name, "diverged"),
         "diagnosis": _diagnosis(runs, setting.name),
@@ -198,7 +197,7 @@ def _reached(record: Mapping[str, Any]) -> str:
 
 def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
     notes = [
-        "Mean and 95% interval over seeds, for this validation set; best of a column in bold. "
+        "Mean and 95% interval over the seeds of each setting, for this validation set; best of a column in bold. "
         "Where a run never gets there, or all seeds agree, the median stands for the mean.",
     ]
     tolerances = sorted(set(runs.results.get("convergence_tolerance", pd.Series(dtype=float)).dropna()))
@@ -269,7 +268,7 @@ def likeness(study: Study, values: Values) -> Table | None:
             "Over": "" if alike else ", ".join(setting.label for setting in held),
         }
         for metric in (m for m in table_metrics(study, values) if all(m in setting.published for setting in held)):
-            pairs = [(estimate(values, setting.name, metric).centre, setting.published[metric]) for setting in held]
+            pairs = [(_estimate(values, setting.name, metric).centre, setting.published[metric]) for setting in held]
             if METRICS[metric].fraction:
                 record[metric] = fmean(abs(ours - document) for ours, document in pairs)
                 row[f"{METRICS[metric].label.capitalize()}: points apart"] = number(record[metric], metric)

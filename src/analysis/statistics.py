@@ -102,7 +102,7 @@ def above(pairs: Sequence[Pair]) -> Evidence:
 
 
 def compare(a: Series | float, b: Series | float, picked_from: int = 1) -> Evidence:
-    """The claim that a lies above b; a may have been picked, on these same data, from so many (Bonferroni)."""
+    """The claim that a lies above b; one may have been picked, on these same data, from so many (Bonferroni)."""
     found = above([(a, b)])
     if picked_from == 1:
         return found

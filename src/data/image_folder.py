@@ -99,7 +99,10 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """A picture of 16 bits a pixel by its upper eight; Pillow's own conversion cuts off all above 255."""
     if not image.mode.startswith("I"):
         return image
-    return Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    pixels = np.asarray(image, np.int64)
+    if image.mode == "I" and pixels.max() <= 255:  # numbers of 32 bits, as some formats hold those of 8
+        return image
+    return Image.fromarray((pixels >> 8).clip(0, 255).astype(np.uint8))
 
 
 def _class_names(folder: Path) -> list[str]:

@@ -110,14 +110,6 @@ def test_metrics_that_a_study_adds(tmp_path: Path) -> None:
     assert values.series("lr=0.3", "benchmark_epoch") == {0: inf}
 
 
-def test_where_no_run_at_all_converges_each_never_does(tmp_path: Path) -> None:
-    write_run(tmp_path, "mine", [0.1] * 8)
-    runs = read_runs(tmp_path / "mine")
-    runs = judged(runs, discover("mine", runs.finished))
-    values = Values(runs.results, [str(name) for name in runs.results["setting"]], "it")
-    assert values.series(values.settings[0], "convergence_epoch") == {0: inf}
-
-
 def test_curves_are_over_finished_runs_as_far_as_they_went(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", [0.5, 0.6, 0.7], seed=0)
     write_run(tmp_path, "mine", [0.3, 0.8, 0.7], seed=1, val_loss=[1.0, inf, 1.0])

@@ -149,6 +149,21 @@ def test_a_bound_on_those_runs_only_of_which_something_is_true() -> None:
     bound = {"metric": "val_accuracy", "settings": "a", "above": 11.0}
     assert _verdict(values, "bounded", **bound, only="collapsed") == "reproduced"
     assert _verdict(values, "bounded", **bound) == "undecided"
+    with pytest.raises(UserError, match=r"only=collapsed chooses runs of one setting, and .* stands for a, b"):
+        _verdict(_values(a=1, b=2), "bounded", metric="val_accuracy", settings="*", above=0, only="collapsed")
+
+
+def test_how_far_one_setting_lies_apart_is_no_question() -> None:
+    with pytest.raises(UserError, match="takes at least two"):
+        _verdict(_values(a=1, b=2), "wider", metric="val_accuracy", settings="*", than="a")
+
+
+@pytest.mark.parametrize("missing", ["a", "b"])
+def test_how_far_settings_lie_apart_is_unknown_while_one_has_no_run(missing: str) -> None:
+    rows = pd.DataFrame([{"setting": name, "seed": 0, "status": "completed", "val_accuracy": 1.0} for name in "abcd"])
+    values = Values(rows[rows["setting"] != missing], list("abcd"), "the test")
+    claim = Claim("it", "here", "so", "wider", "", {"metric": "val_accuracy", "settings": "[cd]", "than": "[ab]"})
+    assert np.isnan(evidence(claim, values).effect)
 
 
 @pytest.mark.parametrize(("margin", "verdict"), [(1.5, "reproduced"), (0.5, "not reproduced")])

@@ -44,6 +44,8 @@ def test_every_run_has_a_line_of_its_own_on_an_axis_that_settings_share(study_an
 
 def test_panels_of_one_quantity_share_their_axis(study_and_runs: tuple[Study, Runs]) -> None:
     study, runs = study_and_runs
+    assert runs.histories is not None
+    runs = Runs(runs.results, runs.histories.assign(train_loss=runs.histories["val_loss"] / 3))
     columns = ["train_loss", "val_loss", "val_accuracy", "lr"]
     drawn = figures.panels(study, runs, ["lr=0.1", "lr=0.2"], columns)
     drawn.draw_without_rendering()

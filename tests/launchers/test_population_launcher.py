@@ -160,12 +160,16 @@ def test_a_member_whose_folder_cannot_be_written_fails_alone(runs: Callable[...,
     assert printed.count("failed    ") == 1
 
 
-def test_max_failures_counts_stacks_and_singles_together(runs: Callable[..., list[Run]]) -> None:
-    some = runs(*(f"lr={lr} optimizer={name}" for name in ("sgd", "rmsprop") for lr in (0.1, 0.05, 0.02)))
-    for run in some:
-        (run.folder.path / "history.csv").mkdir(parents=True)
-    printed = sweep(some, slots=1, max_failures=2)
-    assert printed.count("failed    ") == 2
+def test_max_failures_counts_stacks_and_singles_together(runs: Callable[..., list[Run]], tmp_path: Path) -> None:
+    """A picture that cannot be read fails both members of a stack; of four runs singly there would be four failures."""
+    for name in ("dark", "light"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "broken.png").write_text("no picture")
+    data = f"data=folder data.images={tmp_path / 'images'} data.channels=1 data.size=28 model.classes=2"
+    some = runs(*(f"{data} lr={lr} optimizer={name}" for name in ("sgd", "rmsprop") for lr in (0.1, 0.05)))
+    printed = sweep(some, slots=1, max_failures=3)
+    assert [run.result()["status"] for run in some] == ["failed"] * 3 + ["missing"]
+    assert "trained singly" not in printed
     assert "The sweep stops here" in printed
 
 

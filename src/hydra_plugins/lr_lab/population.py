@@ -85,15 +85,15 @@ def _attempt(configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -
     """Trains a stack in this process; the sentence if something is wrong that training singly would not mend."""
     import torch
 
-    from src.errors import UserError
+    from src.errors import Unwritable, UserError
     from src.train_stack import Options, train_stack
 
     torch.set_num_threads(1)
     try:
         train_stack(configs, Options(**options))
+    except Unwritable:  # of one run, perhaps: no reason not to train the others
+        raise
     except UserError as error:
-        if isinstance(error.__cause__, OSError):  # of a file of one run, perhaps: no reason not to train the others
-            raise
         return str(error)
     return None
 
