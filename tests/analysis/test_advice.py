@@ -203,7 +203,23 @@ def test_runs_that_diverged_or_did_not_finish(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", SETTLED, lr=0.1, seed=1, status="failed")
     sentences = advise(*_study(tmp_path))
     assert sentences[0].startswith("Of 4 runs 1 failed: start the same sweep again")
-    assert "1 of 2 runs of lr=0.9 diverged at rate 0.9: lower it, to 0.3 for example" in sentences[1]
+    assert (
+        sentences[1] == "1 of 2 runs of lr=0.9 diverged at rate 0.9: lower it, to 0.3 for example, "
+        "or put a warmup before it (warmup=linear)."
+    )
+
+
+def test_no_warmup_saves_a_linear_network(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", [0.1] * 8, lr=0.9, status="diverged", model="linear")
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "diverged" in s]
+    assert sentence.endswith("lower it, to 0.3 for example.")
+
+
+def test_a_constant_rate_goes_by_no_strategy(tmp_path: Path) -> None:
+    for lr, lead in ((0.1, 0.05), (0.2, 0.0)):
+        write_run(tmp_path, "mine", _shifted(lead), lr=lr, sequence="constant")
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "extend the grid" in s]
+    assert sentence.startswith("The best rate of sgd, 0.1, is the lowest of the 2 tried")
 
 
 def test_the_headline(tmp_path: Path) -> None:

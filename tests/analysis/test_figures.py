@@ -42,6 +42,17 @@ def test_every_run_has_a_line_of_its_own_on_an_axis_that_settings_share(study_an
     assert seeds[0] == seeds[3]
 
 
+def test_a_dot_marks_where_most_runs_have_converged(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    names = ["lr=0.1", "lr=0.2"]
+    epochs = runs.results["setting"].map({"lr=0.1": 4.0, "lr=0.2": np.nan})  # those at 0.2 never do
+    seen = Runs(runs.results.assign(convergence_epoch=epochs), runs.histories)
+    drawn = figures.curves(study, seen, names, Axis.of({}, study, seen, names))
+    dots = [line for line in drawn.axes[0].get_lines() if line.get_marker() == "o"]
+    assert [list(np.asarray(dot.get_xdata())) for dot in dots] == [[4.0], []]
+    assert dots[-1].get_label() == "converged, median of seeds"
+
+
 def test_panels_of_one_quantity_share_their_axis(study_and_runs: tuple[Study, Runs]) -> None:
     study, runs = study_and_runs
     assert runs.histories is not None

@@ -141,6 +141,8 @@ def test_a_study_that_has_only_begun_still_has_a_table(runs_and_study: tuple[Run
         (inf, "convergence_epoch", "never"),
         (nan, "val_accuracy", "–"),
         (0.0123456, "val_loss", "0.01235"),
+        (-0.00001, "val_accuracy", "0.00"),
+        (-0.04, "convergence_epoch", "0"),
     ],
 )
 def test_numbers_for_people(value: float, metric: str, text: str) -> None:
