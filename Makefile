@@ -92,11 +92,11 @@ reproduce-fixed_mnist: setup ## fixed rates, schedules and a look at optimizers 
 # Only Kaggle hands out FER2013; where its file is missing, a stand-in takes its place. Without a GPU 7,000 pictures do,
 # in mixed precision where the CPU multiplies bfloat16: twice as fast there, several times slower on other CPUs.
 FER2013_DATA ?= $(if $(wildcard $(foreach name,fer2013 icml_face_data train,data/$(name).csv data/fer2013/$(name).csv)),fer2013,fer2013_standin)
-GPU := $(shell command -v nvidia-smi)
-BFLOAT16 := $(shell grep -m1 -ow avx512_bf16 /proc/cpuinfo 2>/dev/null)
+GPU = $(shell command -v nvidia-smi)
+BFLOAT16 = $(shell grep -m1 -ow avx512_bf16 /proc/cpuinfo 2>/dev/null)
 FER2013_LIMIT ?= $(if $(GPU),null,7000)
 FER2013_PRECISION ?= $(if $(GPU),32-true,$(if $(BFLOAT16),bf16-mixed,32-true))
-FER2013 := $(BIN)/python -m src.train -m experiment=fer2013 'seed=$(SEEDS)' \
+FER2013 = $(BIN)/python -m src.train -m experiment=fer2013 'seed=$(SEEDS)' \
 	data=$(FER2013_DATA) data.limit=$(FER2013_LIMIT) trainer.precision=$(FER2013_PRECISION)
 
 reproduce-fer2013: setup ## why the lowest rate overfits most (document 000), on FER2013 or a stand-in; hours on 2 cores

@@ -73,7 +73,7 @@ def _diverged(study: Study, runs: Runs) -> list[str]:
         total = int((runs.finished["setting"] == setting).sum())
         rates = ", ".join(f"{lr:g}" for lr in sorted(set(rows["lr"])))
         # The curvature of a linear network's loss is the same everywhere: what is too high at first stays so.
-        warmup = "" if set(rows["model"]) == {"linear"} else ", or put a warmup before it (warmup=linear)"
+        warmup = "" if set(rows.get("model", ())) == {"linear"} else ", or put a warmup before it (warmup=linear)"
         sentences.append(
             f"{len(rows)} of {total} runs of {full_label(study, str(setting))} diverged at rate {rates}: "
             f"lower it, to {min(rows['lr']) / 3:.2g} for example{warmup}."

@@ -48,13 +48,15 @@ class Thresholds:
     arrived: float
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Thresholds:
+    def of(cls, config: Any) -> Thresholds:
         """From the part `analysis.diagnosis` of a configuration.
 
         Raises:
             UserError: one is missing, not known, or not a finite number above 0.
         """
         names = {field.name for field in fields(cls)}
+        if not isinstance(config, Mapping):
+            raise UserError(f"analysis.diagnosis={config} is no group of thresholds; leave it out.")
         if names != set(config):
             odd = ", ".join(sorted(names ^ set(config)))
             raise UserError(f"analysis.diagnosis needs {', '.join(sorted(names))} and nothing else; look at {odd}.")

@@ -104,8 +104,6 @@ def above(pairs: Sequence[Pair]) -> Evidence:
 def compare(a: Series | float, b: Series | float, picked_from: int = 1) -> Evidence:
     """The claim that a lies above b; one may have been picked, on these same data, from so many (Bonferroni)."""
     found = above([(a, b)])
-    if picked_from == 1:
-        return found
     low, high = _Tests(_differences([(a, b)])).intervals(1 - (1 - LEVEL) / picked_from)
     p_for, p_against = (min(1.0, picked_from * p) for p in (found.p_for, found.p_against))
     return replace(found, low=low.item(), high=high.item(), p_for=p_for, p_against=p_against)

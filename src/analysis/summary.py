@@ -36,7 +36,7 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
         UserError: a threshold of the diagnosis is not usable.
     """
     thresholds = Thresholds.of(
-        config["analysis"]["diagnosis"]
+        config["analysis"].get("diagnosis")
     )  # also before the first epoch: a mistake answers at once
     optimizer = config["optimizer"]
     accuracies = [row["val_accuracy"] for row in rows if row["val_accuracy"] is not None]

@@ -211,8 +211,12 @@ def test_runs_that_diverged_or_did_not_finish(tmp_path: Path) -> None:
 
 def test_no_warmup_saves_a_linear_network(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", [0.1] * 8, lr=0.9, status="diverged", model="linear")
-    (sentence,) = [s for s in advise(*_study(tmp_path)) if "diverged" in s]
+    study, values, runs = _study(tmp_path)
+    (sentence,) = [s for s in advise(study, values, runs) if "diverged" in s]
     assert sentence.endswith("lower it, to 0.3 for example.")
+    of_a_table = replace(runs, results=runs.results.drop(columns="model"))  # which may lack it
+    (sentence,) = [s for s in advise(study, values, of_a_table) if "diverged" in s]
+    assert sentence.endswith("or put a warmup before it (warmup=linear).")
 
 
 def test_a_constant_rate_goes_by_no_strategy(tmp_path: Path) -> None:

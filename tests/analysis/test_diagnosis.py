@@ -229,6 +229,12 @@ def test_thresholds_are_complete_and_known():
         Thresholds.of({key: value for key, value in SETTINGS.items() if key != "swing"})
 
 
+@pytest.mark.parametrize("config", [5, None])
+def test_thresholds_are_a_group(config):
+    with pytest.raises(UserError, match=f"analysis.diagnosis={config} is no group of thresholds"):
+        Thresholds.of(config)
+
+
 def test_a_run_leaves_its_diagnosis_and_its_convergence(run_config):
     config = run_config("lr=1e-5", "model=simple_cnn", "epochs=4", "sequence=constant")
     result = train(config)

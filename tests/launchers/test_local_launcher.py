@@ -23,6 +23,7 @@ from hydra import version
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+from processes import holder, wait_until
 from rich.console import Console
 
 from hydra_plugins.lr_lab._launcher import Terminated, _stoppable
@@ -74,14 +75,6 @@ def undisturbed(run: Run, elsewhere: Path) -> list[Row]:
     config = {**run.config, "output_dir": str(elsewhere)}
     train(config)
     return history(Run(config, {}).folder)
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.02)
-    return found
 
 
 # Processes
@@ -179,7 +172,7 @@ def test_a_killed_run_is_one_failed_row_and_goes_on_when_started_again(
     thread = threading.Thread(target=lambda: printed.append(sweep(first)))
     thread.start()
     wait_until(lambda: victim.result()["epochs_run"] >= 2)
-    os.kill(holder(victim), number)
+    os.kill(holder(victim.folder), number)
     thread.join()
 
     assert statuses(first) == ["failed", "completed", "completed", "completed"]
@@ -197,16 +190,6 @@ def test_a_killed_run_is_one_failed_row_and_goes_on_when_started_again(
     assert f"going on after epoch {epochs_kept}" in victim.folder.log_file.read_text()
     assert history(victim.folder) == undisturbed(victim, tmp_path / "elsewhere")
     assert [run.folder.result_file.stat().st_mtime_ns for run in others] == written
-
-
-def holder(run: Run) -> int:
-    """The process that has the run's lock."""
-    inode = str((run.folder.path / ".lock").stat().st_ino)
-    for line in Path("/proc/locks").read_text().splitlines():
-        fields = line.replace("->", "").split()  # the arrow is before who waits for a lock
-        if fields[5].rsplit(":", 1)[1] == inode:
-            return int(fields[4])
-    raise AssertionError(f"nobody has {run.folder.path}")
 
 
 def test_a_run_that_raises_leaves_its_traceback_and_the_others_go_on(runs: Callable[..., list[Run]]) -> None:

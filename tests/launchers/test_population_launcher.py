@@ -7,20 +7,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from processes import holder, is_stopped, wait_until
 from rich.console import Console
 
 from hydra_plugins.lr_lab._processes import start_server
 from hydra_plugins.lr_lab.local import _PRELOAD
 from hydra_plugins.lr_lab.population import PopulationLauncher
 from src.errors import UserError
-from src.run_folder import RunFolder
 from src.sweep import Run, plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -90,31 +89,6 @@ def test_a_stack_that_is_killed_goes_on(runs: Callable[..., list[Run]]) -> None:
     assert trained_as(some) == ["population"] * 3
     assert [row["epoch"] for row in some[0].folder.history()] == list(range(100))
     assert "going on after epoch" in some[0].folder.log_file.read_text()
-
-
-def holder(folder: RunFolder) -> int:
-    """The process that has the lock of a run open."""
-    lock = (folder.path / ".lock").resolve()
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if link.resolve() == lock:
-                return int(link.parts[2])
-        except OSError:
-            continue
-    raise AssertionError(f"nobody holds {lock}")
-
-
-def is_stopped(process: int) -> bool:
-    """Whether all of its threads are: a signal reaches them one after the other."""
-    states = [file.read_text().rpartition(")")[2].split()[0] for file in Path(f"/proc/{process}/task").glob("*/stat")]
-    return set(states) == {"T"}
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.005)
 
 
 def test_runs_of_a_stack_that_fails_are_trained_singly(runs: Callable[..., list[Run]]) -> None:

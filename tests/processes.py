@@ -1,0 +1,33 @@
+"""Processes that train, seen from outside: for the tests that stop and kill them."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from src.run_folder import RunFolder
+
+
+def holder(folder: RunFolder) -> int:
+    """The process that has the lock of a run open."""
+    lock = (folder.path / ".lock").resolve()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if link.resolve() == lock:
+                return int(link.parts[2])
+        except OSError:
+            continue
+    raise AssertionError(f"nobody holds {lock}")
+
+
+def is_stopped(process: int) -> bool:
+    """Whether all of its threads are: a signal reaches them one after the other."""
+    states = [file.read_text().rpartition(")")[2].split()[0] for file in Path(f"/proc/{process}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.005)
