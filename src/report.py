@@ -14,7 +14,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from src.analysis import aggregate, page, report_tables
-from src.analysis.advice import advise, headline
+from src.analysis.advice import advise, headline, missing
 from src.analysis.aggregate import Runs, Values
 from src.analysis.claims import Claim, judge, read_claims
 from src.analysis.illustrations import Illustrations
@@ -49,7 +49,7 @@ def report(
     else:
         runs = aggregate.read_table(results) if results else _read(name, study, output_dir)
         if not runs.finished.empty:
-            study = study or discover(name, runs.finished)
+            study = study or discover(name, runs.results)
             every, runs = runs, aggregate.judged(runs, study)
     if study is None or runs.finished.empty:
         raise UserError(f"Study {name} has no finished run of any of its settings; let its sweep finish, then report.")
@@ -122,12 +122,13 @@ def _assemble(study: Study, runs: Runs, folder: Path, claims: Sequence[Claim], o
     illustrations = Illustrations(study, runs, values, picks, folder / "figures", samples)
     drawing = illustrations.draw()
     made = replace(made, illustrations=illustrations.shown, drawing=drawing)
+    made = replace(made, advice=missing(study, runs))
     if not contest.settings:  # a study that only explores has no winner, and nobody to advise
         return made
     return replace(
         made,
         headline=[*made.headline, *headline(contest, contenders)],
-        advice=advise(contest, contenders, runs.of(contenders.settings)),
+        advice=[*made.advice, *advise(contest, contenders, runs.of(contenders.settings))],
     )
 
 

@@ -146,6 +146,18 @@ def test_a_failed_run_does_not_hide_the_finished_one(tmp_path: Path) -> None:
     write_run(tmp_path, "demo", [0.3, 0.5, 0.6], lr=0.2, status="failed")
     made, _ = report("demo", tmp_path)
     assert any("1 failed" in sentence for sentence in made.advice)
+    assert made.facts["Runs"] == "1 completed, 1 failed"
+    assert made.tables[0].frame.set_index("setting")["runs"].to_dict() == {"lr=0.1": 1, "lr=0.2": 0}
+
+
+def test_a_study_that_only_explores_says_what_is_missing(tmp_path: Path) -> None:
+    names = {"data": "mnist", "optimizer": "adam", "sequence": "constant"}
+    write_run(tmp_path, "calibration", [0.5, 0.9], lr=0.001, config={"batch_size": 64}, **names)
+    made, folder = report("calibration", tmp_path)
+    assert made.advice == [
+        "24 of 25 settings have no run yet: start the sweep again, it trains only what is missing, and report anew."
+    ]
+    assert 'id="out"' not in (folder / "index.html").read_text()
 
 
 def test_one_epoch_is_enough_for_a_report(tmp_path: Path) -> None:

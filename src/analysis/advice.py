@@ -10,6 +10,7 @@ import pandas as pd
 
 from src.analysis import statistics
 from src.analysis.aggregate import METRICS, Runs, Values
+from src.analysis.diagnosis import swing
 from src.analysis.report_tables import interval, number, table_metrics
 from src.analysis.study import Study, config_columns
 from src.analysis.summary import SETTING_KEYS
@@ -19,6 +20,15 @@ from src.run_folder import FINISHED
 RISEN = 1.05
 # An accuracy that still gains this much over the last quarter of the epochs has not arrived: a fifth of a point.
 RISING = 0.002
+# The same gain, in swings of the accuracy from epoch to epoch: less is noise. As late_fall_to_swing in conf/analysis.
+RISING_TO_SWING = 3
+# Sequences that end with the run: with fewer epochs they are others, not the same ones stopped.
+_ENDING = ("linear", "cosine", "polynomial", "one_cycle", "wsd", "torch")
+# What helps against overfitting: column of the results -> words.
+_REMEDIES = {
+    "weight_decay": "weight decay (optimizer.weight_decay=1e-4)",
+    "model.dropout": "dropout (model.dropout=0.5)",
+}
 # Seeds that tell two settings apart by the signs of their differences alone: 2 x 0.5^6 <= 0.05, twice for having picked
 # the better.
 SEEDS_FOR_SIGNS = 6
@@ -66,6 +76,17 @@ def _unfinished(runs: Runs) -> list[str]:
     ]
 
 
+def missing(study: Study, runs: Runs) -> list[str]:
+    """On settings of the study that nobody has begun to train."""
+    without = len({setting.name for setting in study.settings} - set(runs.results["setting"]))
+    if not without:
+        return []
+    return [
+        f"{without} of {len(study.settings)} settings {'has' if without == 1 else 'have'} no run yet: start the sweep "
+        "again, it trains only what is missing, and report anew."
+    ]
+
+
 def _diverged(study: Study, runs: Runs) -> list[str]:
     lost = runs.results[runs.results["status"] == "diverged"]
     sentences = []
@@ -74,11 +95,27 @@ def _diverged(study: Study, runs: Runs) -> list[str]:
         rates = ", ".join(f"{lr:g}" for lr in sorted(set(rows["lr"])))
         # The curvature of a linear network's loss is the same everywhere: what is too high at first stays so.
         warmup = "" if set(rows.get("model", ())) == {"linear"} else ", or put a warmup before it (warmup=linear)"
+        stable = _highest_stable(runs.finished, rows)
+        lower = f"take {stable:g}, where none did" if stable else f"lower it, to {min(rows['lr']) / 3:.2g} for example"
         sentences.append(
             f"{len(rows)} of {total} runs of {full_label(study, str(setting))} diverged at rate {rates}: "
-            f"lower it, to {min(rows['lr']) / 3:.2g} for example{warmup}."
+            f"{lower}{warmup}."
         )
     return sentences
+
+
+def _else_equal(finished: pd.DataFrame) -> list[str]:
+    """The columns that runs agree in which differ in rate and seed alone."""
+    keys = [*(key for key in SETTING_KEYS if key not in ("lr", "seed")), *config_columns(finished)]
+    return [key for key in keys if key in finished and finished[key].notna().any()]
+
+
+def _highest_stable(finished: pd.DataFrame, lost: pd.DataFrame) -> float | None:
+    """The highest rate below those of the lost runs at which no run diverged, with all else equal; None without one."""
+    alike = finished.groupby(_else_equal(finished), dropna=False).ngroup()
+    below = finished[alike.isin(alike[lost.index]) & (finished["lr"] < lost["lr"].min())]
+    diverged = (below["status"] == "diverged").groupby(below["lr"]).any()
+    return max(diverged.index[~diverged], default=None)
 
 
 def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], best: str, metric: str) -> list[str]:
@@ -117,7 +154,7 @@ def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], b
     needed = statistics.seeds_needed(lead, stdev(leads)) if lead > 0 else None
     if needed is None or needed > 100:
         count = "over 100 seeds" if needed is None else f"about {needed} seeds"
-        return [f"{said} To tell so small a difference takes {count}: treat them as equal."]
+        return [f"{said} If the difference is what it seems, to show it takes {count}: choose by something else."]
     # What the seeds so far say of difference and spread is itself uncertain, and fewer than the present ones never do.
     return [f"{said} If the difference is what it seems, {max(needed, len(leads) + 1)} seeds show it with 80% power."]
 
@@ -130,14 +167,12 @@ def _ahead(pair: Mapping[str, statistics.Series], best: str, metric: str) -> boo
 def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
     """Per optimizer: whether the best rate is the highest or lowest of those tried with all else equal."""
     finished = runs.finished
-    else_equal = [*(key for key in SETTING_KEYS if key not in ("lr", "seed")), *config_columns(finished)]
-    keys = [key for key in else_equal if key in finished and finished[key].notna().any()]
     lowest = METRICS[metric].lowest
     found: dict[str, tuple[float, str]] = {}
-    for _, rows in finished.groupby(keys, dropna=False, sort=False):
+    for _, rows in finished.groupby(_else_equal(finished), dropna=False, sort=False):
         settings = rows.groupby("lr")["setting"].first()
         means = settings.map(_centres({name: values.series(name, metric) for name in settings}))
-        if len(means) < 2 or means.isna().all():
+        if len(means) < 2 or means.isna().all() or (rows["status"] == "diverged").all():
             continue
         best, score = float(means.idxmin() if lowest else means.idxmax()), float(means.min() if lowest else means.max())
         optimizer = str(rows["optimizer"].iloc[0])
@@ -152,11 +187,14 @@ def _edge(study: Study, rows: pd.DataFrame, means: pd.Series, best: float, metri
     if best not in (rates[0], rates[-1]):
         return ""
     inner = rates[1] if best == rates[0] else rates[-2]
+    if number(means[best], metric) == number(means[inner], metric):  # a tie asks for nothing
+        return ""
     side = "lowest" if best == rates[0] else "highest"
     row = rows[rows["lr"] == best].iloc[0]
     setting = study.setting(row["setting"])
-    how = "" if row["sequence"] == "constant" else f" with {row['sequence']} by {row['strategy']}"
-    where = f" {setting.group}" if setting.group else ""
+    sequence = row.get("sequence", "constant")
+    how = "" if sequence == "constant" else f" with {sequence} by {row.get('strategy')}"
+    where = f" ({setting.group})" if setting.group else ""
     return (
         f"The best rate of {row['optimizer']}{how}{where}, {best:g}, is the "
         f"{side} of the {len(rates)} tried ({METRICS[metric].label} {number(means[best], metric)}, and "
@@ -177,18 +215,16 @@ def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
     epoch = int(val["epoch"].iloc[least])
     accuracy = runs.curve(best, "val_accuracy")["mean"]
     gained = accuracy.iloc[-1] - accuracy.iloc[least] if len(accuracy) == len(val) else 0
-    yet = f" (the accuracy still gains {100 * gained:.2f} points after that: only the probabilities get worse)"
-    yet = yet if gained >= RISING else ""
     has = runs.finished[runs.finished["setting"] == best].iloc[0]
-    remedies = {
-        "weight_decay": "weight decay (optimizer.weight_decay=1e-4)",
-        "model.dropout": "dropout (model.dropout=0.5)",
-    }
-    others = " or ".join(words for key, words in remedies.items() if not has.get(key, 0) > 0)
+    remedies = [f"try {words}" for key, words in _REMEDIES.items() if not has.get(key, 0) > 0]
+    if gained < RISING and has.get("sequence") not in _ENDING:
+        remedies = [f"stop there (epochs={epoch})", *remedies]
+    yet = f" (the accuracy still gains {100 * gained:.2f} points after that: only the probabilities get worse)"
+    remedy = ", or ".join(remedies)
     return [
         f"The winner, {full_label(study, best)}, overfits from epoch {epoch}: its validation loss rises from "
-        f"{start:.4g} to {end:.4g} while its training loss falls from {before:.4g} to {after:.4g}{yet}; "
-        f"stop there (epochs={epoch}){f', or try {others}' if others else ''}."
+        f"{start:.4g} to {end:.4g} while its training loss falls from {before:.4g} to {after:.4g}"
+        f"{yet if gained >= RISING else ''}{f'; {remedy}' if remedy else ''}."
     ]
 
 
@@ -201,7 +237,7 @@ def _rising(study: Study, runs: Runs, best: str) -> list[str]:
     part = max(1, quarter // 2)
     last = table["mean"].iloc[-quarter:]
     gain = last.iloc[-part:].mean() - last.iloc[:part].mean()
-    if gain < RISING:
+    if gain < max(RISING, RISING_TO_SWING * swing(table["mean"].tolist())):
         return []
     epochs = int(table["epoch"].iloc[-1])
     return [
@@ -211,9 +247,11 @@ def _rising(study: Study, runs: Runs, best: str) -> list[str]:
 
 
 def full_label(study: Study, name: str) -> str:
-    """The setting's label with its group, for a sentence."""
+    """The setting's label with its group, for a sentence; in quotation marks if it has several words."""
     setting = study.setting(name)
-    return f"{setting.label} {setting.group}" if setting.group else setting.label
+    link = " " if setting.group[:1].islower() else ", "  # "0.1 with Adam", but "seq1, By Epoch"
+    label = f"{setting.label}{link}{setting.group}" if setting.group else setting.label
+    return f"“{label}”" if " " in label else label
 
 
 def headline(study: Study, values: Values) -> list[str]:
@@ -237,7 +275,7 @@ def headline(study: Study, values: Values) -> list[str]:
     found = reached(best, main)
     spread = interval(found.low, found.high, main)
     reading = f"{number(found.centre, main)}{unit} {spread}".rstrip()
-    sentences = [f"Best {kind.label}: {full_label(study, best)}, {reading}.{decided}"]
+    sentences = [f"Best {kind.label}: {full_label(study, best)}, {reading}{_doubt(measured, main)}.{decided}"]
     is_timed = "convergence_epoch" in table_metrics(study, values)
     timed = {name: x for name in measured if is_timed and (x := values.series(name, "convergence_epoch"))}
     first = _best(timed, "convergence_epoch") if timed else ""
@@ -245,7 +283,17 @@ def headline(study: Study, values: Values) -> list[str]:
         epochs = number(reached(first, "convergence_epoch").centre, "convergence_epoch")
         accuracy = number(reached(first, main).centre, main)
         sentences.append(
-            f"First to converge: {full_label(study, first)}, after {epochs} epochs, "
-            f"at a {kind.label} of {accuracy}{unit}."
+            f"First to converge: {full_label(study, first)}, after {epochs} epoch{'s' * (epochs != '1')}, "
+            f"at a {kind.label} of {accuracy}{unit}{_doubt(timed, 'convergence_epoch')}."
         )
     return sentences
+
+
+def _doubt(candidates: Mapping[str, statistics.Series], metric: str) -> str:
+    """That the best of these settings is not known to be the best, if so it is."""
+    if len(candidates) < 2:
+        return ""
+    name, evidence = statistics.winner(statistics.on_shared_seeds(candidates), METRICS[metric].lowest)
+    if statistics.judge({name: evidence})[name].verdict == "reproduced":
+        return ""
+    return "; the seeds do not tell it apart from all others"

@@ -18,10 +18,20 @@ import pandas as pd
 
 from src.analysis import descent, plateau
 from src.analysis.convergence import convergence_epoch, convergence_step, epochs_to_reach, final_accuracy
+from src.analysis.diagnosis import Thresholds, diagnose
 from src.analysis.study import Study, assign
 from src.analysis.summary import SETTING_KEYS
 from src.errors import UserError
-from src.run_folder import FINISHED, HISTORY_COLUMNS, RunFolder, collect_results, run_folders, write_text, written_aside
+from src.run_folder import (
+    FINISHED,
+    HISTORY_COLUMNS,
+    Row,
+    RunFolder,
+    collect_results,
+    run_folders,
+    write_text,
+    written_aside,
+)
 
 DEFAULT_TOLERANCE = 0.01
 EARLY_EPOCHS = 10
@@ -117,13 +127,13 @@ class Runs:
         return replace(self, results=self.results[self.results["setting"].isin(settings)])
 
     def curve(self, setting: str, column: str) -> pd.DataFrame:
-        """Over the finished runs of a setting: `epoch` (from 1), `mean`, `low` and `high` of the seeds.
+        """Over the finished runs of a setting: `epoch` (from 1), `mean`, `low` and `high` of the seeds, `runs`.
 
-        Values that are not finite are left out; a run that ended early counts as far as it went.
+        Values that are not finite are left out; a run that ended early counts as far as it went: `runs` are those left.
         """
         if column not in self._curves:
             self._curves[column] = self._all_curves(column)
-        return self._curves[column].get(setting, pd.DataFrame(columns=["epoch", "mean", "low", "high"]))
+        return self._curves[column].get(setting, pd.DataFrame(columns=["epoch", "mean", "low", "high", "runs"]))
 
     @cached_property
     def _curves(self) -> dict[str, dict[str, pd.DataFrame]]:
@@ -135,8 +145,8 @@ class Runs:
         settings = self.finished.set_index("run")["setting"]
         rows = self.histories[["run", "epoch", column]].assign(setting=self.histories["run"].map(settings))
         rows = rows[rows[column].abs() < math.inf]
-        table = rows.groupby(["setting", "epoch"])[column].agg(["mean", "min", "max"]).reset_index("epoch")
-        table = table.set_axis(["epoch", "mean", "low", "high"], axis=1).assign(epoch=table["epoch"] + 1)
+        table = rows.groupby(["setting", "epoch"])[column].agg(["mean", "min", "max", "count"]).reset_index("epoch")
+        table = table.set_axis(["epoch", "mean", "low", "high", "runs"], axis=1).assign(epoch=table["epoch"] + 1)
         return {str(setting): part.reset_index(drop=True) for setting, part in table.groupby(level=0)}
 
 
@@ -165,7 +175,7 @@ def read_runs(study: Path, tolerance: float | None = None, told_by: Collection[s
     # A column that no run has a number in, such as the accuracy of a regression, would hold objects.
     histories = histories.astype({column: float for column in histories if column not in ("run", "epoch")})
     runs = Runs(results, histories if len(histories) else None)
-    return _with_convergence(runs, folders, tolerance)
+    return _judged_again(runs, folders, tolerance)
 
 
 def _scalar(value: Any) -> Any:
@@ -180,7 +190,8 @@ def _configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder], told
         return pd.DataFrame(index=results.index)
     flat = pd.DataFrame([dict(_flat(folders[run].config())) for run in results["run"]], index=results.index)
     keys = [key for key in SETTING_KEYS if key in results]
-    chosen = [column for column in asked if column in flat]
+    flat = flat.reindex(columns=[*flat, *(column for column in asked if column not in flat)])  # of runs yet to come
+    chosen = list(asked)
     for column in flat.loc[:, flat.nunique(dropna=False) > 1].columns.difference(chosen, sort=False):
         together = pd.concat([results[keys], flat[[*chosen, column]]], axis=1)
         if len(together.drop_duplicates()) > len(together.drop(columns=column).drop_duplicates()):
@@ -198,28 +209,43 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return [(key, value) for key, value in items if not key.startswith(("names.", "analysis."))]
 
 
-def _with_convergence(runs: Runs, folders: Mapping[str, RunFolder], tolerance: float | None) -> Runs:
+def _judged_again(runs: Runs, folders: Mapping[str, RunFolder], tolerance: float | None) -> Runs:
+    """With convergence and diagnosis as the rules of today see the histories, whenever the runs were trained."""
     if runs.histories is None:
         return runs
     histories = dict(list(runs.histories.groupby("run", sort=False)))
     configs: dict[Any, dict[str, Any]] = {}
-    epochs: list[float | None] = []
-    tolerances = []
+    judged = []
     for row in runs.results.to_dict("records"):
         config = configs.setdefault((row["data"], row["model"]), folders[row["run"]].config())
         within = tolerance or config.get("analysis", {}).get("convergence_tolerance") or DEFAULT_TOLERANCE
-        tolerances.append(within)
-        history = histories.get(row["run"])
-        diverged = row["status"] == "diverged"
-        if history is None:
-            epochs.append(None)
-        elif config["model"].get("classes"):
-            guessing = 1 / config["model"]["classes"]
-            epochs.append(convergence_epoch(history["val_accuracy"].tolist(), within, guessing, diverged))
-        else:
-            epochs.append(convergence_step(history["train_loss"].tolist(), diverged))
-    results = runs.results.assign(convergence_epoch=pd.array(epochs, dtype="Float64").astype(float))
-    return replace(runs, results=results.assign(convergence_tolerance=tolerances))
+        found = {key: row.get(key) for key in ("diagnosis", "diagnosis_evidence")}
+        found |= {"convergence_epoch": None, "convergence_tolerance": within}
+        if (history := histories.get(row["run"])) is not None:
+            found |= _judgement(history, row["status"], config, within)
+        judged.append(found)
+    table = pd.DataFrame(judged, index=runs.results.index)
+    # Objects where nobody converges.
+    table["convergence_epoch"] = pd.array(table["convergence_epoch"], dtype="Float64").astype(float)
+    return replace(runs, results=runs.results.assign(**table))
+
+
+def _judgement(history: pd.DataFrame, status: str, config: Mapping[str, Any], tolerance: float) -> dict[str, Any]:
+    classes, diverged = config["model"].get("classes"), status == "diverged"
+    if classes:
+        epoch = convergence_epoch(history["val_accuracy"].tolist(), tolerance, 1 / classes, diverged)
+    else:
+        epoch = convergence_step(history["train_loss"].tolist(), diverged)
+    if status not in FINISHED:
+        return {"convergence_epoch": epoch}
+    thresholds = Thresholds.of(config["analysis"]["diagnosis"])
+    rows: list[Row] = history[["train_loss", "val_loss", "lr"]].to_dict("records")
+    diagnosis = diagnose(rows, classes, thresholds)
+    return {
+        "convergence_epoch": epoch,
+        "diagnosis": diagnosis.label,
+        "diagnosis_evidence": diagnosis.evidence,
+    }
 
 
 def read_table(file: Path) -> Runs:

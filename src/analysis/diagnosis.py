@@ -178,8 +178,8 @@ def _smoothed(losses: Sequence[float]) -> list[float]:
     return [median(losses[max(0, epoch - 1) : epoch + 2]) for epoch in range(len(losses))]
 
 
-def _swing(losses: Sequence[float]) -> float:
-    """How far a loss of the second half lies from the middle of its neighbours, on average; a trend does not count."""
+def swing(losses: Sequence[float]) -> float:
+    """How far a value of the second half lies from the middle of its neighbours, on average; a trend does not count."""
     middle = range(max(1, len(losses) // 2), len(losses) - 1)
     return fmean([abs(losses[e] - (losses[e - 1] + losses[e + 1]) / 2) for e in middle] or [0.0])
 
@@ -207,7 +207,7 @@ def _overfitting(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
     if (
         not curves.has_learned(thresholds)
         or rise < thresholds.rise * curves.way
-        or rise < thresholds.rise_to_swing * _swing(curves.val)
+        or rise < thresholds.rise_to_swing * swing(curves.val)
         or after >= before
     ):
         return None
@@ -221,15 +221,15 @@ def _overfitting(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
 
 
 def _oscillating(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
-    swing = (_swing(curves.train) + _swing(curves.val)) / 2
-    if not curves.has_learned(thresholds) or swing < thresholds.swing * curves.way:
+    mean_swing = (swing(curves.train) + swing(curves.val)) / 2
+    if not curves.has_learned(thresholds) or mean_swing < thresholds.swing * curves.way:
         return None
     half = len(curves) // 2
     late = [*curves.train[half:], *curves.val[half:]]
     return Diagnosis(
         "oscillating",
         f"In the last {_epochs(len(curves) - half)} the losses jumped between {_loss(min(late))} and "
-        f"{_loss(max(late))}, by {_loss(swing)} from one epoch to the next on average.",
+        f"{_loss(max(late))}, by {_loss(mean_swing)} from one epoch to the next on average.",
     )
 
 
@@ -242,7 +242,7 @@ def _crawling(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
     if (
         last >= top
         or last > (1 + thresholds.learned) * curves.start
-        or fall < thresholds.late_fall_to_swing * _swing(curves.val)
+        or fall < thresholds.late_fall_to_swing * swing(curves.val)
         or _loss(before) == _loss(last)  # a fall that nobody can see; the loss of a dead network falls so
     ):
         return None

@@ -122,7 +122,8 @@ class Axis:
     """What a figure of curves shows of a column, and between which limits.
 
     Attributes:
-        epochs, limits: of the figure; the limits are those of all settings, so figures of a column share them.
+        epochs, limits: of the figure; the limits are those of all settings that are judged, so that figures of a column
+            share them, and of those shown.
         closer_epochs, closer_limits: of the closer look; its limits are None where there is none.
     """
 
@@ -139,7 +140,8 @@ class Axis:
         column = figure.get("column", "val_accuracy")
         shown = pd.concat([runs.curve(name, column) for name in names])
         last = max(2.0, float(shown["epoch"].max()))
-        every = pd.concat([runs.curve(setting.name, column) for setting in study.settings])
+        judged = [setting.name for setting in study.without_exploration.settings]
+        every = pd.concat([runs.curve(name, column) for name in {**dict.fromkeys(judged), **dict.fromkeys(names)}])
         late = shown[shown["epoch"] >= 0.75 * last]  # none of a single epoch
         return cls(
             column,
@@ -183,10 +185,16 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
     if closer:
         panels[1].set(xlim=axis.closer_epochs, ylim=axis.closer_limits)
     _mark_convergence(panels[0], runs, drawn, look)
-    figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(4, len(drawn)) if closer else 2
-    )
+    _legend(figure)
     return figure
+
+
+def _legend(figure: Figure) -> None:
+    """Below the panels, in as many columns as fit."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    # A figure of 10 inches is about 120 characters wide; a line's key takes 6.
+    fitting = int(12 * figure.get_figwidth()) // (6 + max(map(len, labels)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, min(5, len(labels), fitting)))
 
 
 def quantity(column: str) -> str:
@@ -203,7 +211,7 @@ def scales(runs: Runs, names: Sequence[str], columns: Sequence[str]) -> dict[str
     curves = [table for name in names for c in columns if quantity(c) == "loss" and len(table := runs.curve(name, c))]
     if not curves:
         return found
-    low, high = min(table["mean"].min() for table in curves), max(table["mean"].max() for table in curves)
+    low, high = min(table["low"].min() for table in curves), max(table["high"].max() for table in curves)
     return found | ({"loss": "log"} if 0 < SPREAD * low < high else {})
 
 
@@ -233,10 +241,7 @@ def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str
         if "accuracy" in column:
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     if len(names) > 1:
-        fitting = 120 // (6 + max(map(len, caption.values())))  # a figure is about 120 characters wide, a line's key 6
-        columns_of_keys = max(1, min(5, len(names), fitting))
-        handles = figure.axes[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower center", ncols=columns_of_keys)
+        _legend(figure)
     return figure
 
 
@@ -284,14 +289,19 @@ def seeds(
 
 def _mark_convergence(axes: Axes, runs: Runs, drawn: Mapping[str, pd.DataFrame], look: Mapping[str, Style]) -> None:
     has_converged = False
+    first = 1 if _is_regression(runs) else 0  # a regression's steps count from 0, the axis' epochs from 1
     for name, table in drawn.items():
-        epoch = runs.finished.loc[runs.finished["setting"] == name, "convergence_epoch"].fillna(np.inf).median()
-        if np.isfinite(epoch):
+        epoch = runs.finished.loc[runs.finished["setting"] == name, "convergence_epoch"].fillna(np.inf).median() + first
+        if epoch < table["epoch"].max():  # the last epoch is that of a run that has not settled
             height = np.interp(epoch, table["epoch"], table["mean"])
             axes.plot([epoch], [height], "o", color=look[name].colour, markersize=6, markeredgecolor="white", zorder=3)
             has_converged = True
     if has_converged:
         axes.plot([], [], "o", color="grey", markersize=6, markeredgecolor="white", label="converged, median of seeds")
+
+
+def _is_regression(runs: Runs) -> bool:
+    return "val_accuracy" not in runs.finished or runs.finished["val_accuracy"].isna().all()
 
 
 def examples(pictures: np.ndarray, classes: np.ndarray) -> Figure:

@@ -15,7 +15,16 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from bokeh.embed import components
-from bokeh.models import ColumnDataSource, DataRange1d, HoverTool, NumeralTickFormatter, Range1d, VArea, glyphs
+from bokeh.models import (
+    ColumnDataSource,
+    DataRange1d,
+    HoverTool,
+    LogTicker,
+    NumeralTickFormatter,
+    Range1d,
+    VArea,
+    glyphs,
+)
 from bokeh.plotting import figure as bokeh_figure
 from bokeh.resources import Resources
 
@@ -57,7 +66,7 @@ class Drawing:
 
 
 def source(runs: Runs, setting: str, columns: Sequence[str]) -> ColumnDataSource:
-    """By epoch, for each column the mean and the range over seeds, as `<column>_mean`, `_low` and `_high`."""
+    """By epoch, of each column the mean, range and number of seeds: `<column>_mean`, `_low`, `_high`, `_runs`."""
     tables = [runs.curve(setting, column).set_index("epoch").add_prefix(f"{column}_") for column in columns]
     together = pd.concat(tables, axis=1).sort_index()
     data = {name: values.to_numpy(np.float32) for name, values in together.items()}
@@ -89,18 +98,21 @@ def plot(
     """
     fraction = column == "train_accuracy" or (column in METRICS and METRICS[column].fraction)
     number = "0.00%" if fraction else "0.00000"
+    scale = "log" if column == "lr" else scale
     drawn: Any = bokeh_figure(
         name=name,
         height=330,
         sizing_mode="stretch_width",
         x_axis_label="epoch",
         y_axis_label=COLUMN_LABELS.get(column, column),
-        y_axis_type="log" if column == "lr" else scale,
+        y_axis_type=scale,
         x_range=Range1d(start=epochs[0], end=epochs[1]) if epochs else DataRange1d(range_padding=0.02),
         y_range=Range1d(start=limits[0], end=limits[1]) if limits else DataRange1d(only_visible=True),
         tools="box_zoom,reset",
         active_drag=None,  # a finger that scrolls the page must not zoom the plot
     )
+    if scale == "log":
+        drawn.yaxis.ticker = LogTicker(mantissas=[1, 2, 5])  # a decade shows one number otherwise, or none
     drawn.toolbar.logo = None
     drawn.toolbar.autohide = True
     if fraction:
@@ -117,7 +129,7 @@ def plot(
     # In braces, because a probe's column has a slash in its name.
     of_mean, of_low, of_high = (f"@{{{column}_{part}}}{{{number}}}" for part in ("mean", "low", "high"))
     values = f"{of_mean} ({of_low} to {of_high})"
-    tooltips = [("", "$name"), ("epoch", "@epoch"), ("mean (seeds)", values)]
+    tooltips = [("", "$name"), ("epoch", "@epoch"), ("mean (range)", values), ("seeds", f"@{{{column}_runs}}")]
     drawn.add_tools(HoverTool(renderers=means, tooltips=tooltips))
     return drawn
 

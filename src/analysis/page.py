@@ -66,7 +66,7 @@ def effect(finding: Finding) -> str:
     verdict = finding.verdict
     metric = str(finding.claim.arguments.get("metric", ""))
     if verdict.seeds == 0:
-        return "no run to test it on"
+        return "no seed that all of its settings were run with"
     kind = METRICS.get(metric)
     unit = (
         " points"
@@ -156,8 +156,9 @@ def markdown(report: Report, folder: Path) -> str:
     study = report.study
     files = [found for f in study.figures if (found := figure_file(folder / "figures" / f["name"]))]
     captions = {f["name"]: f["caption"] for f in study.figures}
-    parts = [f"# {study.title}", f"After {study.source}." if study.source else "", study.question, "## What came out"]
-    parts.append("\n".join(f"- {sentence}" for sentence in report.headline))
+    parts = [f"# {study.title}", f"After {study.source}." if study.source else "", study.question]
+    if report.headline:
+        parts += ["## What came out", "\n".join(f"- {sentence}" for sentence in report.headline)]
     if report.findings:
         parts += ["## Verdicts", ", ".join(f"{count} {verdict}" for verdict, count in report.counts.items()) + "."]
         parts.append(

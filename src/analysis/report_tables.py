@@ -14,7 +14,7 @@ import pandas as pd
 from src.analysis import statistics
 from src.analysis.aggregate import METRICS, Metric, Runs, Values
 from src.analysis.claims import Finding
-from src.analysis.published import smallest_set
+from src.analysis.published import chance_of_fit, smallest_set
 from src.analysis.statistics import Estimate, Evidence, Verdict
 from src.analysis.study import Setting, Study
 from src.run_folder import write_text
@@ -45,22 +45,25 @@ class Table:
 
 @dataclass(frozen=True)
 class Pick:
-    """The best setting of a group by a metric, and how far it is known to be the best."""
+    """The best setting of a group by a metric, how far it is known to be the best, and those exactly as good."""
 
     group: str
     metric: str
     setting: str
     verdict: Verdict | None
+    ties: Sequence[str] = ()
 
 
 def number(value: float, metric: str, signed: bool = False) -> str:
-    """A value as a person reads it: fractions as percent, what never happened as "never"."""
+    """A value as a person reads it: fractions as percent, epochs that never came as "never"."""
     kind = METRICS.get(metric, Metric(metric))
     sign = "+" if signed else ""
     if isnan(value):
         return NOTHING
     if not isfinite(value):
-        return "never" if value > 0 else NOTHING
+        if signed:
+            return "+∞" if value > 0 else "-∞"
+        return "never" if kind.count else "not finite"
     if kind.fraction:
         return f"{100 * value:{sign}z.2f}"
     return f"{value:{sign}z.1f}".removesuffix(".0") if kind.count else f"{value:{sign}.4g}"
@@ -68,7 +71,7 @@ def number(value: float, metric: str, signed: bool = False) -> str:
 
 def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
     """A 95% interval; an open end where the seeds give no bound."""
-    if low == -inf and high == inf:
+    if (low == -inf and high == inf) or (not signed and low == inf):
         return ""
     left = "…" if low == -inf else number(low, metric, signed)
     right = "…" if high == inf else number(high, metric, signed)
@@ -226,10 +229,17 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
         )
     if "val_accuracy" in metrics:
         notes += _size_of_the_documents_set(study)
-    for optimizer, rows in runs.results.groupby("optimizer") if "momentum" in runs.results else ():
-        momenta = sorted(set(rows["momentum"].dropna()))
-        if momenta:
-            notes.append(f"Momentum of {optimizer}: {', '.join(f'{m:g}' for m in momenta)}.")
+    momenta = (
+        runs.results.dropna(subset="momentum").groupby("optimizer")["momentum"] if "momentum" in runs.results else ()
+    )
+    named = [f"{optimizer} {', '.join(f'{m:g}' for m in sorted(set(values)))}" for optimizer, values in momenta]
+    if named:
+        notes.append(f"Momentum: {'; '.join(named)}.")
+    if "diagnosis" in runs.results:
+        notes.append(
+            "Diagnosis: the first rule that the losses of a run meet; healthy: none. Rules have thresholds and agree "
+            "with a person on 9 of 10 runs; results.csv has the numbers that decided."
+        )
     return notes
 
 
@@ -240,10 +250,12 @@ def _size_of_the_documents_set(study: Study) -> list[str]:
         return []
     decimals = max(len(f"{percentage:.8g}".partition(".")[2]) for percentage in percentages)
     size = smallest_set(percentages, decimals)
-    if size is None:
+    chance = chance_of_fit(percentages, decimals, size) if size else 1.0
+    if chance > 0.05:
         return []
     return [
-        f"The document's accuracies are all possible, as single counts, on a set of {size:,} samples and on no smaller."
+        f"The document's accuracies are all possible, as single counts, on a set of {size:,} samples and on no "
+        f"smaller one; that numbers fit so small a set by accident has a chance of {chance:.1%}."
     ]
 
 
@@ -274,7 +286,7 @@ def likeness(study: Study, values: Values) -> Table | None:
                 row[f"{METRICS[metric].label.capitalize()}: points apart"] = number(record[metric], metric)
             else:
                 record[metric] = exp(fmean(abs(log(ours / document)) for ours, document in pairs))
-                times = f"{record[metric]:.3g}" if isfinite(record[metric]) else "never"
+                times = f"{record[metric]:.3g}" if isfinite(record[metric]) else "∞"
                 row[f"{METRICS[metric].label.capitalize()}: times as much, or as little"] = times
         records.append(record)
         rows.append(row)
@@ -294,6 +306,7 @@ def pick(study: Study, values: Values) -> list[Pick]:
     metrics = dict.fromkeys(metric for metric in (shown[0], "convergence_epoch") if metric in shown)
     picks: dict[str, tuple[str, str, str]] = {}
     evidence: dict[str, Evidence] = {}
+    ties: dict[str, list[str]] = {}
     for group, settings in study.compared_groups.items():
         for metric in metrics:
             series = {s.name: x for s in settings if (x := values.series(s.name, metric))}
@@ -304,8 +317,10 @@ def pick(study: Study, values: Values) -> list[Pick]:
                 if found.seeds:
                     picks[f"{group}/{metric}"] = group, metric, name
                     evidence[f"{group}/{metric}"] = found
+                    alike = statistics.on_shared_seeds(series)
+                    ties[f"{group}/{metric}"] = [s for s in series if s != name and alike[s] == alike[name]]
     verdicts = statistics.judge(evidence) if evidence else {}
-    return [Pick(*chosen, verdicts.get(key)) for key, chosen in picks.items()]
+    return [Pick(*chosen, verdicts.get(key), ties.get(key, ())) for key, chosen in picks.items()]
 
 
 def selection(study: Study, picks: Sequence[Pick]) -> Table:
@@ -316,14 +331,15 @@ def selection(study: Study, picks: Sequence[Pick]) -> Table:
         told_apart = chosen.verdict is not None and chosen.verdict.verdict == "reproduced"
         records.append(
             {"group": chosen.group, "metric": chosen.metric, "setting": chosen.setting, "told_apart": told_apart}
-            | {"document": document.name if document else ""}
+            | {"document": document[0] if document else ""}
             | _lead_record(chosen.verdict)
         )
         rows.append(
             {study.grouped_by.capitalize(): chosen.group}
-            | {"By": METRICS[chosen.metric].label, "Best": study.setting(chosen.setting).label}
+            | {"By": METRICS[chosen.metric].label, "Best": _with_ties(study, chosen.setting, chosen.ties)}
             | _lead_cells(chosen.verdict, chosen.metric, "Lead over the nearest rival")
-            | {"Told apart": "yes" if told_apart else "no", "Document's best": document.label if document else NOTHING}
+            | {"Told apart": "yes" if told_apart else "no"}
+            | {"Document's best": _with_ties(study, document[0], document[1:]) if document else NOTHING}
         )
     note = (
         "Best over the seeds that all of a group have. p is that of being ahead of every rival, the most doubtful one, "
@@ -334,10 +350,15 @@ def selection(study: Study, picks: Sequence[Pick]) -> Table:
     return _table("selection", title, rows, records, [note])
 
 
-def _published_best(settings: Sequence[Setting], metric: str) -> Setting | None:
-    known = [setting for setting in settings if metric in setting.published]
-    best = min if METRICS[metric].lowest else max
-    return best(known, key=lambda setting: setting.published[metric]) if known else None
+def _published_best(settings: Sequence[Setting], metric: str) -> list[str]:
+    """The settings that share the document's best number."""
+    known = {setting.name: setting.published[metric] for setting in settings if metric in setting.published}
+    best = (min if METRICS[metric].lowest else max)(known.values(), default=nan)
+    return [name for name, value in known.items() if value == best]
+
+
+def _with_ties(study: Study, name: str, ties: Sequence[str]) -> str:
+    return study.setting(name).label + (f" (and {', '.join(study.setting(tie).label for tie in ties)})" if ties else "")
 
 
 def _lead_record(verdict: Verdict | None) -> dict[str, Any]:
@@ -395,7 +416,8 @@ def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> T
         )
     note = (
         "The best was picked on these same runs: interval and p are corrected for the number that it was picked from "
-        "(Bonferroni), p also for all rows (Holm)."
+        "(Bonferroni), p also for all rows (Holm). The verdicts on claims are a family with corrections of its own: "
+        "what is better here may be undecided there."
     )
     title = f"Second stage: the best of each {study.grouped_by} against the benchmarks"
     return _table("benchmarks", title, rows, records, [note])

@@ -32,6 +32,17 @@ def test_without_a_tolerance_that_of_the_run_counts(tmp_path: Path) -> None:
     assert (row["convergence_epoch"], row["convergence_tolerance"]) == (3, 0.15)
 
 
+def test_the_diagnosis_is_what_todays_rules_say(tmp_path: Path) -> None:
+    kept = write_run(tmp_path, "mine", [0.1] * 8, val_loss=[2.3] * 8)
+    kept.write_result((kept.result() or {}) | {"diagnosis": "crawling", "diagnosis_evidence": "an older rule"})
+    begun = write_run(tmp_path, "mine", [0.1] * 8, seed=1, status="failed")
+    begun.write_result((begun.result() or {}) | {"diagnosis": None})
+    results = read_runs(tmp_path / "mine").results.set_index("seed")
+    assert results.loc[0, "diagnosis"] == "stuck"
+    assert results.isna().loc[1, "diagnosis"]
+    assert results.loc[0, "diagnosis_evidence"].startswith("The lowest loss in 8 epochs was 2.3")
+
+
 def test_what_results_do_not_say_comes_from_the_configuration(tmp_path: Path) -> None:
     for baseline in ("first_epoch", "untrained"):
         write_run(tmp_path / baseline, "mine", RISING, config={"strategy": {"baseline": baseline, "ratio": 0.01}})
@@ -123,6 +134,7 @@ def test_curves_are_over_finished_runs_as_far_as_they_went(tmp_path: Path) -> No
     assert table["high"].tolist() == [0.5, 0.8, 0.7]
     loss = runs.curve("all runs", "val_loss")
     assert loss["high"].iloc[1] == pytest.approx(2.3 * 0.4), "what is not finite is left out"
+    assert loss["runs"].tolist() == [2, 1, 2]
     assert runs.curve("nobody", "val_loss").empty
 
 

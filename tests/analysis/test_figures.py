@@ -114,6 +114,42 @@ def test_figures_of_one_column_share_their_axis(study_and_runs: tuple[Study, Run
     assert limits[0][1] > 0.91
 
 
+def test_what_only_explores_does_not_stretch_the_axis_of_the_others(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    groups = [replace(setting, group=setting.name) for setting in study.settings]
+    exploring = replace(study, settings=groups, exploration=["lr=0.2"])
+    assert Axis.of({}, exploring, runs, ["lr=0.1"]).limits[1] < 0.7
+    assert Axis.of({}, exploring, runs, ["lr=0.2"]).limits[1] > 0.9
+
+
+def test_a_dot_of_a_regression_stands_at_its_step(study_and_runs: tuple[Study, Runs]) -> None:
+    """Step 0 is the loss that epoch 1 began with."""
+    study, runs = study_and_runs
+    seen = Runs(runs.results.assign(convergence_epoch=3.0, val_accuracy=np.nan), runs.histories)
+    drawn = figures.curves(study, seen, ["lr=0.1"], Axis.of({"column": "val_loss"}, study, seen, ["lr=0.1"]))
+    assert [list(np.asarray(line.get_xdata())) for line in drawn.axes[0].get_lines() if line.get_marker() == "o"] == [
+        [4.0],
+        [],
+    ]
+
+
+def test_a_run_that_has_not_settled_has_no_dot(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    seen = Runs(runs.results.assign(convergence_epoch=8.0), runs.histories)
+    drawn = figures.curves(study, seen, ["lr=0.1"], Axis.of({}, study, seen, ["lr=0.1"]))
+    assert not [line for line in drawn.axes[0].get_lines() if line.get_marker() == "o"]
+
+
+def test_the_legend_of_curves_stays_in_the_picture(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    long = replace(study, settings=[replace(s, label=f"{s.label} {'of a long name ' * 4}") for s in study.settings])
+    names = ["lr=0.1", "lr=0.2"]
+    drawn = figures.curves(long, runs, names, Axis.of({}, long, runs, names))
+    drawn.canvas.draw()
+    box = drawn.legends[0].get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= drawn.bbox.width
+
+
 def test_an_accuracy_is_in_percent_on_both_sides(study_and_runs: tuple[Study, Runs]) -> None:
     study, runs = study_and_runs
     names = [setting.name for setting in study.settings]

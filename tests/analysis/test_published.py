@@ -1,10 +1,11 @@
 """The size of a data set read off accuracies on it."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.analysis.published import smallest_set
+from src.analysis.published import chance_of_fit, smallest_set
 
 
 def test_by_hand() -> None:
@@ -29,6 +30,18 @@ def test_a_set_that_made_the_numbers_is_large_enough(parts: list, decimals: int)
     for percentage in percentages:
         counts = (round(100 * count / found, decimals) for count in range(found + 1))
         assert min(abs(percentage - count) for count in counts) == pytest.approx(0, abs=1.01 * 10.0**-decimals)
+
+
+def test_the_chance_of_a_fit_by_hand() -> None:
+    """Of 0, 1, ... 100% a set of 1 makes two, a set of 2 three; 100 fits every set."""
+    assert chance_of_fit([50, 25, 100], 0, 2) == pytest.approx(1 - (1 - (2 / 101) ** 2) * (1 - (3 / 101) ** 2))
+
+
+def test_the_chance_of_a_fit_by_drawing() -> None:
+    random = np.random.default_rng(0)
+    draws = [random.integers(1, 1_000, 3) / 10 for _ in range(300)]
+    fitting = np.mean([(smallest_set(list(draw), 1) or 10**6) <= 250 for draw in draws])
+    assert chance_of_fit(list(draws[0]), 1, 250) == pytest.approx(fitting, abs=0.08)
 
 
 def test_no_set_fits() -> None:

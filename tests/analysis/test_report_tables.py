@@ -61,7 +61,7 @@ def test_the_best_is_bold_and_the_notes_say_what_a_reader_needs(runs_and_study: 
     assert [row[column + 1] for row in table.rows] == ["81.00", "**95.00**", "–"]
     notes = " ".join(table.notes)
     assert "less 1.0 points" in notes
-    assert "Momentum of sgd: 0." in notes
+    assert "Momentum: sgd 0." in notes
     lines = table.markdown().splitlines()
     assert lines[2].startswith("| Strategy | Setting | Final validation accuracy (%) | Document (%) |")
     assert lines[4].startswith("| Benchmark | SGD | 80.0")
@@ -124,6 +124,17 @@ def test_no_benchmark_no_second_stage(runs_and_study: tuple[Runs, Study]) -> Non
     assert report_tables.against_benchmarks(bare, values, report_tables.pick(bare, values)) is None
 
 
+def test_settings_that_are_exactly_as_good_are_named_with_the_best(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    alike = runs.results.assign(val_accuracy=0.1)
+    values = _values(Runs(alike), study)
+    published = [replace(s, published={"val_accuracy": 0.95}) for s in study.settings]
+    table = report_tables.selection(replace(study, settings=published), report_tables.pick(study, values))
+    assert table.rows[0][2] == "LOW (and HIGH)"
+    assert table.rows[0][-1] == "LOW (and HIGH)"
+    assert report_tables.pick(study, _values(runs, study))[0].ties == []
+
+
 def test_a_study_that_has_only_begun_still_has_a_table(runs_and_study: tuple[Runs, Study]) -> None:
     runs, study = runs_and_study
     begun = Runs(runs.results[runs.results["setting"] == "low"], runs.histories)
@@ -152,6 +163,7 @@ def test_numbers_for_people(value: float, metric: str, text: str) -> None:
 def test_intervals_and_p_for_people() -> None:
     assert interval(-0.01, 0.02, "val_accuracy", signed=True) == "[-1.00, +2.00]"
     assert interval(-inf, 3, "convergence_epoch") == "[…, 3]"
+    assert interval(inf, inf, "convergence_epoch") == "", "never needs no bound"
     assert interval(-inf, inf, "val_accuracy") == ""
     assert [p_value(p) for p in (0.00001, 0.0123, 1.0)] == ["< 0.001", "0.012", "1"]
 
