@@ -165,7 +165,7 @@ def test_intervals_and_p_for_people() -> None:
     assert interval(-inf, 3, "convergence_epoch") == "[…, 3]"
     assert interval(inf, inf, "convergence_epoch") == "", "never needs no bound"
     assert interval(-inf, inf, "val_accuracy") == ""
-    assert [p_value(p) for p in (0.00001, 0.0123, 1.0)] == ["< 0.001", "0.012", "1"]
+    assert [p_value(p) for p in (0.00001, 0.0123, 0.05023, 1.0)] == ["< 0.001", "0.012", "0.0502", "1"]
 
 
 def test_files(runs_and_study: tuple[Runs, Study], tmp_path: Path) -> None:
