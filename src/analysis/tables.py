@@ -43,6 +43,8 @@ def sweep_table(rows: Sequence[Mapping[str, Any]], settings: Sequence[str] = ())
             heading, justify="left" if is_text and key != "lr" else "right", vertical="bottom", no_wrap=True
         )
     for row in rows:
+        if row.get("sequence") == "constant":  # it advances, and its rate stays
+            row = {**row, "lr_updates": None}
         *cells, status = ("" if row.get(key) is None else show(row[key]) for key, (_, show) in columns.items())
         if status == "diverged":
             status = f"diverged after {row['epochs_run']}"
