@@ -46,6 +46,24 @@ def test_the_best_rate_on_the_edge(tmp_path: Path, best: float, words: str) -> N
     assert f"lr={0.45 if best == 0.3 else 0.05} next" in sentence
 
 
+def test_the_rate_beside_the_highest_says_how_far_to_go(tmp_path: Path) -> None:
+    for lr in (0.1, 0.2, 0.4, 0.8):
+        write_run(tmp_path, "mine", _shifted(0.05 if lr == 0.8 else 0), lr=lr)
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "extend the grid" in s]
+    assert sentence.endswith("and 90.00 at 0.4): extend the grid, lr=1.6 next.")
+
+
+def test_of_an_optimizer_the_sequence_of_the_lowest_loss_has_an_edge(tmp_path: Path) -> None:
+    for sequence, losses in (("inverse", (0.5, 0.4)), ("exponential", (0.3, 0.2)), ("cyclic", (0.7, 0.6))):
+        for lr, loss in zip((0.1, 0.2), losses, strict=True):
+            write_run(tmp_path, "mine", SETTLED, lr=lr, sequence=sequence, val_loss=[1.0] * 7 + [loss])
+    study, _, runs = _study(tmp_path)
+    study = replace(study, metrics=["val_loss"])
+    values = Values(runs.results, [setting.name for setting in study.settings], "it")
+    (sentence,) = [s for s in advise(study, values, runs) if "extend the grid" in s]
+    assert sentence.startswith("The best rate of sgd with exponential by epoch, 0.2, is the highest of the 2 tried")
+
+
 def test_rates_that_other_choices_came_with_have_no_edge(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", _shifted(0.05), lr=0.1, sequence="inverse")
     write_run(tmp_path, "mine", SETTLED, lr=0.01, sequence="constant")
@@ -83,6 +101,28 @@ def test_the_rival_named_is_one_that_the_winner_is_not_known_to_lead(tmp_path: P
         write_run(tmp_path, "mine", _shifted(0.2 * (seed % 2) - 0.15), lr=0.3, seed=seed)
     (sentence,) = [s for s in advise(*_study(tmp_path)) if "told apart" in s]
     assert sentence.startswith("lr=0.1 and lr=0.3 are not told apart by 4 seeds: 7.00 points")
+
+
+def test_of_the_rivals_that_may_be_ahead_the_nearest_is_named(tmp_path: Path) -> None:
+    for seed in range(4):
+        noise = 0.1 * (-1) ** seed
+        for lr, behind in ((0.1, 0.0), (0.2, 0.05), (0.3, 0.02)):
+            write_run(tmp_path, "mine", _shifted(-0.1 if lr == 0.1 else noise - 0.1 - behind), lr=lr, seed=seed)
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "told apart" in s]
+    assert sentence.startswith("lr=0.1 and lr=0.3 are not told apart by 4 seeds: 2.00 points")
+
+
+def test_a_lead_in_loss_has_the_interval_of_the_lead(tmp_path: Path) -> None:
+    leads = [0.10, 0.02, -0.04, 0.16]
+    for seed, lead in enumerate(leads):
+        write_run(tmp_path, "mine", SETTLED, lr=0.2, seed=seed, val_loss=[1.0] * 7 + [0.5 - lead])
+        write_run(tmp_path, "mine", SETTLED, lr=0.1, seed=seed, val_loss=[1.0] * 7 + [0.5])
+    study, _, runs = _study(tmp_path)
+    study = replace(study, metrics=["val_loss"])
+    values = Values(runs.results, [setting.name for setting in study.settings], "it")
+    (sentence,) = [s for s in advise(study, values, runs) if "told apart" in s]
+    expected = statistics.estimate(dict(enumerate(leads)))
+    assert f": 0.06 of final validation loss apart, [{expected.low:.4g}, {expected.high:.4g}]." in sentence
 
 
 def test_a_lead_over_what_never_gets_there_takes_six_seeds(tmp_path: Path) -> None:
@@ -130,6 +170,13 @@ def test_a_winner_that_overfits(tmp_path: Path) -> None:
     assert "its training loss falls from 0.4 to 0.02; stop there (epochs=3)" in sentence
 
 
+def test_a_winner_that_overfits_a_little(tmp_path: Path) -> None:
+    val_loss = [1.0, 0.6, 0.4, 0.44, 0.48, 0.52, 0.55, 0.58]
+    train_loss = [1.0, 0.6, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02]
+    write_run(tmp_path, "mine", SETTLED, val_loss=val_loss, train_loss=train_loss)
+    assert any("overfits from epoch 3" in sentence for sentence in advise(*_study(tmp_path)))
+
+
 def test_nobody_is_told_to_try_what_the_winner_has(tmp_path: Path) -> None:
     losses = {"val_loss": [1.0, 0.4, 0.6, 0.9], "train_loss": [1.0, 0.4, 0.1, 0.02]}
     config = write_run(tmp_path, "other", SETTLED).config()
@@ -140,7 +187,10 @@ def test_nobody_is_told_to_try_what_the_winner_has(tmp_path: Path) -> None:
     assert "weight decay" not in sentence
 
 
-@pytest.mark.parametrize(("accuracy", "gains"), [([0.5, 0.8, 0.85, 0.9], True), ([0.5, 0.8, 0.8, 0.7], False)])
+@pytest.mark.parametrize(
+    ("accuracy", "gains"),
+    [([0.5, 0.8, 0.85, 0.9], True), ([0.5, 0.8, 0.8, 0.801], False), ([0.5, 0.8, 0.8, 0.7], False)],
+)
 def test_who_is_told_to_stop_hears_what_it_costs(tmp_path: Path, accuracy: list[float], gains: bool) -> None:
     losses = {"val_loss": [1.0, 0.4, 0.6, 0.9], "train_loss": [1.0, 0.4, 0.1, 0.02]}
     write_run(tmp_path, "mine", accuracy, **losses)
@@ -209,6 +259,29 @@ def test_an_accuracy_that_goes_up_and_down_does_not_rise(tmp_path: Path) -> None
     """The last epoch is 4 points above the one before, as it was below it two epochs earlier."""
     write_run(tmp_path, "mine", [0.1, 0.4, 0.5, 0.46, 0.5, 0.46, 0.46, 0.5])
     assert not any("train longer" in sentence for sentence in advise(*_study(tmp_path)))
+
+
+@pytest.mark.parametrize(("gain", "says"), [(0.001, False), (0.003, True)])
+def test_a_fifth_of_a_point_is_a_rise(tmp_path: Path, gain: float, says: bool) -> None:
+    write_run(tmp_path, "mine", [*SETTLED[:7], 0.9 + gain])
+    assert any("train longer" in sentence for sentence in advise(*_study(tmp_path))) is says
+
+
+def test_a_setting_that_diverged_at_several_rates_is_to_go_below_the_lowest(tmp_path: Path) -> None:
+    for lr in (0.6, 0.9):
+        write_run(tmp_path, "mine", [0.1] * 8, lr=lr, status="diverged")
+    study, values, runs = _study(tmp_path)
+    together = replace(runs, results=runs.results.assign(setting="lr=0.6"))
+    (sentence,) = [s for s in advise(study, values, together) if "diverged" in s]
+    assert sentence.startswith("2 of 2 runs of lr=0.6 diverged at rate 0.6, 0.9: lower it, to 0.2 for example")
+
+
+def test_who_is_told_to_stop_is_not_told_to_go_on(tmp_path: Path) -> None:
+    losses = {"val_loss": [1.0, 0.4, *[0.9] * 6], "train_loss": [1.0, 0.4, *[0.1] * 6]}
+    write_run(tmp_path, "mine", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], **losses)
+    sentences = advise(*_study(tmp_path))
+    assert any("overfits from epoch 2" in sentence for sentence in sentences)
+    assert not any("train longer" in sentence for sentence in sentences)
 
 
 def test_runs_that_diverged_or_did_not_finish(tmp_path: Path) -> None:

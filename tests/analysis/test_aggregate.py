@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from synthetic_study import write_run
 
-from src.analysis.aggregate import Values, judged, read_report, read_runs, read_table, write_runs
+from src.analysis.aggregate import Values, benchmark_accuracy, judged, read_report, read_runs, read_table, write_runs
 from src.analysis.study import discover
 from src.errors import UserError
 
@@ -41,6 +41,12 @@ def test_the_diagnosis_is_what_todays_rules_say(tmp_path: Path) -> None:
     assert results.loc[0, "diagnosis"] == "stuck"
     assert results.isna().loc[1, "diagnosis"]
     assert results.loc[0, "diagnosis_evidence"].startswith("The lowest loss in 8 epochs was 2.3")
+
+
+@pytest.mark.parametrize(("accuracy", "status"), [([0.11] * 8, None), (RISING, "diverged")])
+def test_who_guesses_or_diverges_never_converges(tmp_path: Path, accuracy: list[float], status: str | None) -> None:
+    write_run(tmp_path, "mine", accuracy, status=status)
+    assert read_runs(tmp_path / "mine").results["convergence_epoch"].isna().all()
 
 
 def test_what_results_do_not_say_comes_from_the_configuration(tmp_path: Path) -> None:
@@ -97,11 +103,20 @@ def test_a_report_keeps_the_runs_exactly(tmp_path: Path) -> None:
         write_runs(runs, judged(runs, study), tmp_path / folder)
     files = [(tmp_path / folder / "histories.csv.gz").read_bytes() for folder in ("once", "twice")]
     assert files[0] == files[1]
+    assert files[0][4:8] == bytes(4), "gzip would say there when it was written"
     kept = read_report(tmp_path / "once")
     pd.testing.assert_frame_equal(kept.histories, runs.histories)
     common = ["run", "seed", "val_accuracy", "val_loss", "convergence_epoch"]
     pd.testing.assert_frame_equal(kept.results[common], runs.results[common])
     assert kept.results["setting"].notna().all()
+
+
+def test_a_report_keeps_no_traceback(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", RISING)
+    runs = read_runs(tmp_path / "mine")
+    runs = replace(runs, results=runs.results.assign(error="Traceback"))
+    write_runs(runs, judged(runs, discover("mine", runs.results)), tmp_path)
+    assert "error" not in read_report(tmp_path).results
 
 
 def test_metrics_that_a_study_adds(tmp_path: Path) -> None:
@@ -119,6 +134,38 @@ def test_metrics_that_a_study_adds(tmp_path: Path) -> None:
     assert pd.isna(added["benchmark_epoch"].iloc[2])
     values = Values(added.reset_index(), [s.name for s in study.settings], "it")
     assert values.series("lr=0.3", "benchmark_epoch") == {0: inf}
+
+
+def test_early_falls_are_those_of_the_first_ten_epochs(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", [*[0.5] * 9, 0.4, 0.2])
+    runs = read_runs(tmp_path / "mine")
+    assert judged(runs, discover("mine", runs.finished)).results["early_falls"].item() == pytest.approx(0.1)
+
+
+def test_a_benchmark_run_that_diverged_does_not_set_the_accuracy_to_reach() -> None:
+    results = pd.DataFrame({"run": ["a", "b"], "setting": "sgd", "status": ["completed", "diverged"]})
+    accuracies = {"a": [0.8], "b": [0.1]}
+    assert [benchmark_accuracy(results, accuracies, name) for name in ("sgd", "adam")] == [0.8, None]
+
+
+@pytest.mark.parametrize(("censored", "missing"), [(True, {0: inf}), (False, {})])
+def test_a_missing_epoch_is_never_in_runs_and_unknown_in_a_document(censored: bool, missing: dict[int, float]) -> None:
+    rows = pd.DataFrame({"setting": ["a", "b"], "seed": 0, "status": "completed", "convergence_epoch": [5, None]})
+    values = Values(rows, ["a", "b"], "it", censored=censored)
+    assert [values.series(name, "convergence_epoch") for name in ("a", "b")] == [{0: 5}, missing]
+
+
+def test_values_are_of_finished_runs() -> None:
+    status = ["completed", "diverged", "failed", "running"]
+    rows = pd.DataFrame({"setting": "a", "seed": range(4), "status": status, "val_accuracy": [0.9, 0.1, 0.5, 0.5]})
+    values = Values(rows, ["a"], "it")
+    assert values.series("a", "val_accuracy") == {0: 0.9, 1: 0.1}
+    assert (values.run_count("a"), values.run_count("a", "diverged"), values.run_count("b")) == (2, 1, 0)
+
+
+def test_what_nobody_measured_is_not_never() -> None:
+    rows = pd.DataFrame({"setting": ["a"], "seed": 0, "status": "completed", "benchmark_epoch": [None]})
+    assert Values(rows, ["a"], "it").series("a", "benchmark_epoch") == {}
 
 
 def test_curves_are_over_finished_runs_as_far_as_they_went(tmp_path: Path) -> None:
@@ -139,13 +186,15 @@ def test_curves_are_over_finished_runs_as_far_as_they_went(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("losses", "rise"), [([2.0, 1.0, 1.5, 0.5], 0.25), ([2.0, 1.0, 0.8, 0.4], -0.1), ([2.0, float("nan")], inf)]
+    ("losses", "rise"),
+    [([2.0, 1.0, 1.5, 0.5], 0.25), ([2.0, 1.0, 0.8, 0.4], -0.1), ([2.0, float("nan")], inf), ([2.0], float("nan"))],
 )
 def test_the_largest_rise_of_the_training_loss(tmp_path: Path, losses: list[float], rise: float) -> None:
     """From 1 to 1.5, over the first 2; without a rise the smallest fall, from 1 to 0.8."""
     write_run(tmp_path, "mine", RISING[: len(losses)], train_loss=losses)
     runs = read_runs(tmp_path / "mine")
-    assert judged(runs, discover("mine", runs.finished)).results["largest_rise"].item() == pytest.approx(rise)
+    found = judged(runs, discover("mine", runs.finished)).results["largest_rise"].item()
+    assert found == pytest.approx(rise, nan_ok=True)
 
 
 def test_how_far_a_run_overfits(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from scipy import stats
 
 from src.analysis.aggregate import Values
 from src.analysis.claims import Claim, evidence, judge, read_claims
+from src.analysis.statistics import compare
 from src.analysis.study import Setting, read_study
 from src.config import CONFIG_DIR
 from src.errors import UserError
@@ -87,20 +88,33 @@ def _verdict(values: Values, test: str, **arguments: object) -> str:
     [
         ("ahead", {"of": {"c": "*"}}, ("reproduced", "not reproduced")),
         ("ahead", {"of": {"c": ["a", "b"]}, "margin": 0.5}, ("reproduced", "not reproduced")),
+        ("ahead", {"of": {"c": ["a", "b"]}, "margin": 1.5}, ("not reproduced", "not reproduced")),
         ("ahead", {"of": {"a": "*"}, "lowest": True}, ("reproduced", "not reproduced")),
         ("order", {"settings": ["c", "b", "a"]}, ("reproduced", "not reproduced")),
         ("similar", {"within": ["*"], "margin": 2.5}, ("reproduced", "reproduced")),
+        ("similar", {"within": ["*"], "margin": 1.5}, ("not reproduced", "not reproduced")),  # a and c
         ("similar", {"within": [["a", "c"]], "margin": 0.5}, ("not reproduced", "not reproduced")),
         ("within_factor", {"settings": "*", "factor": 2}, ("reproduced", "reproduced")),
         ("within_factor", {"settings": "*", "factor": 1.1}, ("not reproduced", "not reproduced")),
         ("bounded", {"settings": "c", "below": 13}, ("reproduced", "reproduced")),
         ("bounded", {"settings": "c", "above": 11}, ("reproduced", "not reproduced")),
+        ("bounded", {"settings": "[bc]", "below": 11.5}, ("not reproduced", "reproduced")),
+        ("bounded", {"settings": "a", "above": 9, "below": 11}, ("reproduced", "not reproduced")),
         ("ahead_on_average", {"of": {"[bc]": ["a"]}}, ("reproduced", "not reproduced")),
+        ("ahead_on_average", {"of": {"b": ["a", "c"]}}, ("not reproduced", "not reproduced")),
+        ("ahead_on_average", {"of": {"c": ["a"]}, "margin": 2.5}, ("not reproduced", "not reproduced")),
         ("picked", {"candidates": "[bc]", "benchmark": "a"}, ("reproduced", "not reproduced")),
+        ("picked", {"candidates": "[ab]", "benchmark": "c", "lowest": True}, ("reproduced", "not reproduced")),
         ("wider", {"settings": "[ac]", "than": "[ab]"}, ("reproduced", "reproduced")),
+        ("wider", {"settings": "[ac]", "than": "[ab]", "factor": 3}, ("not reproduced", "not reproduced")),
         (
             "more_gain",
             {"candidates": "c", "benchmark": "a", "than": "b", "than_benchmark": "a"},
+            ("reproduced", "not reproduced"),
+        ),
+        (
+            "more_gain",
+            {"candidates": "a", "benchmark": "c", "than": "b", "than_benchmark": "c", "lowest": True},
             ("reproduced", "not reproduced"),
         ),
     ],
@@ -111,6 +125,18 @@ def test_each_test_where_it_holds_and_upside_down(
     holds, upside_down = _values(a=10, b=11, c=12), _values(a=12, b=11, c=10)
     arguments["metric"] = "val_accuracy"
     assert (_verdict(holds, test, **arguments), _verdict(upside_down, test, **arguments)) == verdicts
+
+
+def test_the_gain_is_held_against_each_of_the_others() -> None:
+    values = _values(a=10, b=11, c=13, d=12.9)
+    arguments = {"candidates": "d", "benchmark": "a", "than": "[bc]", "than_benchmark": "a"}
+    found = evidence(Claim("x", "", "", "more_gain", arguments={"metric": "val_accuracy", **arguments}), values)
+    b, c, d = (values.series(name, "val_accuracy") for name in "bcd")
+    over_b, over_c = compare(d, b), compare(d, c)
+    assert found.effect == pytest.approx(-0.1)
+    assert (found.low, found.high) == pytest.approx((over_c.low, over_b.high))
+    assert (found.p_for, found.p_against) == pytest.approx((over_c.p_for, 2 * over_c.p_against))
+    assert 2 * over_c.p_against < 1
 
 
 def test_gains_of_runs_that_never_get_there_tie() -> None:
@@ -215,6 +241,13 @@ def test_runs_that_are_missing_leave_a_claim_undecided() -> None:
     claim = Claim("x", "", "", "ahead", arguments={"metric": "val_accuracy", "of": {"a": "b"}})
     (finding,) = judge([claim], values, values)
     assert (finding.verdict.verdict, finding.verdict.seeds) == ("undecided", 0)
+
+
+def test_what_differs_by_rounding_is_a_tie_in_the_document() -> None:
+    rows = [{"setting": n, "seed": 0, "status": "completed", "val_loss": x} for n, x in (("a", 0.3), ("b", 0.1 + 0.2))]
+    values = Values(pd.DataFrame(rows), ["a", "b"], "the document")
+    (finding,) = judge([Claim("x", "", "", "ahead", "", {"metric": "val_loss", "of": {"a": "b"}})], values, values)
+    assert finding.document == "tie"
 
 
 @pytest.mark.parametrize(

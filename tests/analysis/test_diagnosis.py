@@ -101,6 +101,8 @@ FALLING = [GUESS * 0.6**epoch for epoch in range(20)]
     ("expected", "train_losses", "val_losses"),
     [
         ("healthy", FALLING, [0.2 + loss for loss in FALLING]),
+        ("healthy", [2.3, 1.0], None),  # two epochs have no swing
+        ("healthy", [2.3] * 20, [max(1.5, 2.3 - 0.2 * epoch) for epoch in range(20)]),  # learned, as validation says
         ("crawling", [2.3 - 0.01 * epoch for epoch in range(20)], None),
         ("crawling", [2.31 - 0.0005 * epoch for epoch in range(20)], None),
         ("stuck", [2.30262 - 0.000002 * epoch for epoch in range(20)], None),
@@ -108,7 +110,17 @@ FALLING = [GUESS * 0.6**epoch for epoch in range(20)]
         ("oscillating", [0.5, 1.5] * 10, None),
         ("stuck", [2.31, 2.3] * 10, None),
         ("stuck", [1e9] + [2.4] * 19, None),
+        ("stuck", [100.0 - 2 * epoch for epoch in range(20)], None),  # falls, but from far above guessing
+        (
+            "stuck",
+            [2.303, *(2.4 - 0.01 * abs(epoch - 9) for epoch in range(1, 20))],
+            None,
+        ),  # up, and not all the way down
+        ("healthy", [1.9 - 0.0005 * epoch for epoch in range(20)], None),  # hardly falls, at one rate throughout
         ("collapsed", [*FALLING[:8], *[2.31] * 12], None),
+        ("collapsed", [2.3, 2.0, 1.0, 0.5, 0.1, *[1.6] * 7], [2.3, 2.0, *[2.4] * 10]),  # and overfits
+        ("collapsed", [0.5, 5.0], None),  # ten times the loss it started from and not more
+        ("diverged", [0.5, 5.01], None),
         ("diverged", [*FALLING[:8], None], None),
         ("diverged", FALLING, [*FALLING[:19], math.inf]),
         ("diverged", [2.3, 2.0, 50.0], None),
@@ -127,6 +139,11 @@ def test_evidence_says_since_when_and_how_much():
         "After 4 epochs the validation loss had come down to 0.8 (smoothed), and by the end it rose to 1.4 "
         "while the training loss went from 0.7889 to 0.06497 (medians of the last 3 epochs)."
     )
+
+
+def test_a_healthy_run_says_when_it_was_at_its_best():
+    found = diagnose(rows([2.3, 1.0, 0.5, 0.3, 0.2, 0.1], [2.3, 1.0, 0.5, 0.35, 0.3, 0.31]), 10, THRESHOLDS)
+    assert found.evidence == "The validation loss was lowest, 0.3, after 5 epochs and 0.31 at the end of 6."
 
 
 def descent(rate, curvature=1.0, steps=60):
@@ -271,6 +288,16 @@ def test_a_rate_lowered_to_nothing_too_early_is_crawling(run_config):
 
 
 def test_a_run_that_has_arrived_may_lower_its_rate_as_it_likes():
-    losses = [2.3, 1.2, 0.5, 0.2, 0.1, 0.09, 0.085, 0.083, 0.082, 0.0815, 0.0812, 0.081]
-    history = [row | {"lr": 0.1 * 0.5**epoch} for epoch, row in enumerate(rows(losses))]
+    def halving(losses):
+        history = [row | {"lr": 0.1 * 0.5**epoch} for epoch, row in enumerate(rows(losses))]
+        return diagnose(history, 10, THRESHOLDS).label
+
+    losses = [2.3, 1.2, 0.5, 0.2, 0.1, 0.09, 0.088, 0.086, 0.084, 0.082, 0.08, 0.078]
+    assert halving(losses) == "healthy"
+    assert halving([2.3, *(1.3 + loss for loss in losses[1:])]) == "crawling"  # as little, but far from arrived
+
+
+def test_a_rate_of_zero_is_no_reason_to_crawl():
+    losses = [2.3, *(2.0 - 0.002 * epoch for epoch in range(11))]
+    history = [row | {"lr": 0.1 if epoch < 9 else 0.0} for epoch, row in enumerate(rows(losses))]
     assert diagnose(history, 10, THRESHOLDS).label == "healthy"

@@ -107,6 +107,49 @@ def test_both_stages_of_selection(runs_and_study: tuple[Runs, Study]) -> None:
     )
 
 
+def test_epochs_to_the_benchmark_are_a_median_with_the_count_of_those_who_get_there(
+    runs_and_study: tuple[Runs, Study],
+) -> None:
+    runs, study = runs_and_study
+    epochs = runs.results["setting"].map({"sgd": 2.0, "low": 3.0, "high": 4.0}).where(runs.results["seed"] < 5)
+    runs = Runs(runs.results.assign(benchmark_epoch=epochs), runs.histories)
+    table = report_tables.comparison(study, _values(runs, study), runs)
+    column = table.header.index("Epochs to the accuracy of SGD")
+    assert [row[column] for row in table.rows] == ["2 (5 of 8)", "3 (5 of 8)", "4 (5 of 8)"]
+
+
+def test_both_stages_by_a_loss(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    losses = {"sgd": 0.2, "low": 0.1, "high": 0.3}
+    settings = [replace(s, published={"val_loss": losses[s.name]}) for s in study.settings]
+    study = replace(study, settings=settings, metrics=["val_loss"])
+    values = _values(runs, study)
+    picks = report_tables.pick(study, values)
+    first, second = report_tables.selection(study, picks), report_tables.against_benchmarks(study, values, picks)
+    assert first.frame[["setting", "document"]].iloc[0].tolist() == ["high", "low"]
+    assert second is not None
+    assert second.frame["outcome"].tolist() == ["better"]
+    assert second.frame["lead"].item() == pytest.approx(2.3 * 0.1, rel=0.1)
+
+
+def test_a_benchmark_may_be_better(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    groups = {"sgd": "Rates", "low": "Rates", "high": "Benchmark"}
+    settings = [replace(s, group=groups[s.name]) for s in study.settings]
+    study = replace(study, settings=settings, benchmark="high", metrics=["val_accuracy"])
+    values = _values(runs, study)
+    second = report_tables.against_benchmarks(study, values, report_tables.pick(study, values))
+    assert second is not None
+    assert second.frame[["setting", "benchmark", "outcome"]].iloc[0].tolist() == ["low", "high", "worse"]
+
+
+def test_nothing_is_picked_of_settings_that_share_no_seed(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    results = runs.results
+    apart = results[(results["setting"] == "high") == (results["seed"] < 4)]
+    assert report_tables.pick(study, _values(Runs(apart), study)) == []
+
+
 def test_nothing_is_picked_by_what_the_table_does_not_show(runs_and_study: tuple[Runs, Study]) -> None:
     runs, study = runs_and_study
     assert [pick.metric for pick in report_tables.pick(study, _values(runs, study))] == [
@@ -166,6 +209,13 @@ def test_intervals_and_p_for_people() -> None:
     assert interval(inf, inf, "convergence_epoch") == "", "never needs no bound"
     assert interval(-inf, inf, "val_accuracy") == ""
     assert [p_value(p) for p in (0.00001, 0.0123, 0.05023, 1.0)] == ["< 0.001", "0.012", "0.0502", "1"]
+    assert interval(3, inf, "convergence_epoch") == "[3, …]"
+    assert [p_value(p) for p in (0.0009, 0.001, 0.994, 0.996)] == ["< 0.001", "0.001", "0.994", "1"]
+
+
+def test_a_cell_cannot_break_its_row() -> None:
+    table = report_tables.Table("it", "It", ["A", "B"], [["a|b", "c"]], pd.DataFrame())
+    assert table.markdown().splitlines()[-1] == "| a/b | c |"
 
 
 def test_files(runs_and_study: tuple[Runs, Study], tmp_path: Path) -> None:

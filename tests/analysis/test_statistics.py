@@ -151,6 +151,11 @@ def test_signed_ranks_of_a_censored_series_equal_wilcoxons_exact_test():
     assert compare(censored, 0.0).p_for == pytest.approx(expected)
 
 
+def test_a_tie_takes_no_rank():
+    """Of the ranks 1, 2, 3, 4 only 3 speaks against; as much or less does in 5 of 16 cases."""
+    assert compare(series(1, 2, -3, inf, 0), 0.0).p_for == 5 / 16
+
+
 def test_a_diverged_run_counts_with_its_accuracy():
     stable, diverges = series(0.98, 0.97, 0.98, 0.97, 0.98), series(0.99, 0.99, 0.1, 0.99, 0.99)
     assert verdict(compare(stable, diverges)).verdict == "undecided"
@@ -178,6 +183,9 @@ def test_best_is_refuted_by_one_rival_after_correction_for_their_number():
     alone = compare(rival, x).p_for
     assert best(x, [rival]).p_against == pytest.approx(alone)
     assert best(x, [rival, worse, worse]).p_against == pytest.approx(3 * alone)
+    leads = [x[seed] - rival[seed] for seed in x]
+    half = stats.t.ppf(1 - 0.05 / 6, len(leads) - 1) * stats.sem(leads)
+    assert best(x, [rival, worse, worse]).high == pytest.approx(np.mean(leads) + half), "the least of three bounds"
     assert verdict(best(x, [rival, worse])).verdict == "not reproduced"
     assert verdict(best(x, [rival, *[worse] * 40])).verdict == "undecided"
 
@@ -254,6 +262,7 @@ def test_the_interval_of_a_share_is_that_which_its_tests_leave():
 
 def test_a_share_of_one_seed_or_of_none_decides_nothing():
     assert verdict(share(series(1), above=0.001)).verdict == "undecided"
+    assert verdict(share(series(0), above=0.999)).verdict == "undecided"
     assert isnan(share({0: nan}, above=0.5).effect)
 
 
@@ -276,6 +285,7 @@ def test_what_was_picked_is_tested_by_its_own_values_at_bonferronis_price():
     leads = [A[seed] - B[seed] for seed in A]
     half = stats.t.ppf(1 - 0.05 / 8, len(leads) - 1) * stats.sem(leads)
     assert (ours.low, ours.high) == pytest.approx((np.mean(leads) - half, np.mean(leads) + half))
+    assert (ours.p_against, compare(B, A, picked_from=4).p_for) == (1, 1), "no probability is above 1"
 
 
 def test_candidates_are_held_against_each_other_on_the_seeds_that_they_share():
@@ -295,9 +305,10 @@ def test_picking_the_best_of_many_costs_more_than_naming_it():
         assert ours.p_against == max(e.p_against for e in alone)
 
 
-def test_with_few_seeds_picking_costs_bonferronis_factor():
+@pytest.mark.parametrize("seeds", [5, 11])
+def test_with_few_seeds_picking_costs_bonferronis_factor(seeds):
     rng = np.random.default_rng(2)
-    benchmark, candidates = normal(rng, 5), [normal(rng, 5, 1) for _ in range(4)]
+    benchmark, candidates = normal(rng, seeds), [normal(rng, seeds, 1) for _ in range(4)]
     alone = min(compare(candidate, benchmark).p_for for candidate in candidates)
     assert picked(candidates, benchmark).p_for == pytest.approx(4 * alone)
 
@@ -309,6 +320,17 @@ def test_max_t_equals_the_enumeration_of_all_flips():
     flipped = rows * np.array([*product([1, -1], repeat=12)])[:, None, :]
     largest = (flipped.mean(-1) / flipped.std(-1, ddof=1)).max(-1)
     assert picked(candidates, benchmark).p_for == pytest.approx(np.mean(largest >= largest[0] - 1e-12))
+
+
+def test_a_flip_that_leaves_no_spread_has_the_largest_t():
+    """Eleven of twelve leads point one way: as many or more do in 1 + 12 of all flips."""
+    assert picked([series(*[0.7] * 11, -0.7)], series(*[0.0] * 12)).p_for == 13 / 2**12
+
+
+def test_flips_drawn_at_random_are_the_same_every_time():
+    rng = np.random.default_rng(6)
+    benchmark, candidate = normal(rng, 14), normal(rng, 14, 0.5)
+    assert len({picked([candidate], benchmark).p_for for _ in range(3)}) == 1
 
 
 def test_max_t_loses_nothing_to_copies_of_a_candidate():
@@ -333,6 +355,12 @@ def test_picked_may_mean_lowest_and_may_be_censored():
     assert ours.effect == inf
 
 
+def test_beside_a_candidate_that_never_gets_there_picking_costs_bonferronis_factor():
+    benchmark, never = series(*range(20, 32)), series(*[inf] * 12)
+    early = series(*(19 + n - n % 3 for n in range(12)))  # ahead by 1, 2 or 3
+    assert picked([early, never], benchmark, lowest=True).p_for == pytest.approx(2 * compare(benchmark, early).p_for)
+
+
 def test_the_winner_is_named_and_pays_twice_for_being_picked():
     settings = {"a": B, "b": A, "c": series(0.97, 0.96, 0.975, 0.97, 0.98)}
     name, ours = winner(settings)
@@ -343,6 +371,7 @@ def test_the_winner_is_named_and_pays_twice_for_being_picked():
     assert verdict(ours).p == ours.p_for, "nothing to correct for but the pick"
     assert (ours.effect, ours.low, ours.high) == (named.effect, named.low, named.high)
     assert winner({"a": B, "b": A}, lowest=True)[0] == "a"
+    assert winner({"a": A, "b": A})[1].p_for == 1
     with pytest.raises(ValueError, match="at least two settings"):
         winner({"a": A})
 
@@ -371,6 +400,10 @@ def test_a_claim_is_harder_to_decide_in_company():
     alone, together = verdict(claims["lead"]), judge(claims)["lead"]
     assert together.p == pytest.approx(10 * alone.p)
     assert (alone.verdict, together.verdict) == ("reproduced", "undecided")
+
+
+def test_a_p_value_of_just_alpha_decides():
+    assert verdict(Evidence(1, -1, 3, 5, p_for=0.025, p_against=1.0)).verdict == "reproduced"  # 2 * 0.025
 
 
 def test_every_claim_keeps_its_name_effect_and_interval():
@@ -410,6 +443,7 @@ def test_power_equals_published_values_for_pairs(effect, seeds, expected):
     assert power(effect, 1, seeds) == pytest.approx(expected, abs=2e-4)
     assert seeds_needed(effect, 1) == seeds
     assert seeds_needed(-3 * effect, 3) == seeds
+    assert [seeds_needed(effect, 1, most=most) for most in (seeds, seeds - 1)] == [seeds, None]
 
 
 def test_power_equals_the_share_of_samples_that_the_test_decides():

@@ -248,6 +248,18 @@ def test_a_sequence_keeps_its_last_rate_past_its_total(kind, end, total):
     assert [sequence(total), sequence(total + 1), sequence(10**6)] == pytest.approx([end] * 3, abs=1e-15)
 
 
+def test_a_cycle_too_short_to_rise_starts_at_its_peak():
+    # Its rise would end at 0.3 * 3 - 1, before position 0; it falls from 1 to 1 / (25 * 1e4).
+    assert rates(OneCycle(1.0, total=3), 4) == pytest.approx([1, 0.5, 0, 0], abs=1e-5)
+
+
+def test_values_at_the_ends_of_their_ranges_are_allowed():
+    assert rates(Exponential(1.0, factor=1), 3) == [1, 1, 1]
+    assert rates(OneCycle(1.0, total=4, div_factor=1, final_div_factor=1), 4) == pytest.approx([1] * 4)
+    whole = WarmupStableDecay(1.0, total=4, warmup=0.5, decay=0.5)
+    assert rates(whole, 5) == pytest.approx([0.1, 0.55, 1, 0.5, 0])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_yaml_builds_a_sequence(name):
     sequence = build(name, lr=0.25)
@@ -255,6 +267,9 @@ def test_every_yaml_builds_a_sequence(name):
     assert sequence.name == {"torch": "torch-StepLR"}.get(name, ALIASES.get(name, name))
     top = max(rates(sequence, 21))
     assert top == pytest.approx(0.25, rel=0.05)  # a rate the person asked for, not one of the class's own
+    # The YAML shows the very defaults of the class, so that neither can mislead about the other.
+    needed = {field: getattr(sequence, field) for field in ("lr", "total") if hasattr(sequence, field)}
+    assert name == "torch" or sequence == type(sequence)(**needed)
 
 
 @pytest.mark.parametrize(("alias", "name"), ALIASES.items())
@@ -329,6 +344,15 @@ def test_a_torch_scheduler_that_cannot_be_a_sequence_is_refused_in_a_sentence(na
     with pytest.raises(ValueError, match=sentence) as caught:
         TorchScheduler(0.1, TORCH + name, **options)
     assert "\n" not in str(caught.value)
+
+
+class OwnPlateau(lr_scheduler.ReduceLROnPlateau):
+    """Somebody's own kind of a scheduler that cannot be a sequence."""
+
+
+def test_a_kind_of_a_scheduler_that_cannot_be_a_sequence_is_none_either():
+    with pytest.raises(ValueError, match="OwnPlateau cannot be a sequence: it decides by itself"):
+        TorchScheduler(0.1, f"{__name__}.OwnPlateau")
 
 
 @pytest.mark.parametrize("path", ["StepLR", "no.such.module.StepLR", "torch.optim.SGD", "torch.inf", "", None])

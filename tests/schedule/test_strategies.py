@@ -77,6 +77,10 @@ def test_cutoff_shrinks_on_an_advance_and_only_then():
     )
 
 
+def test_a_change_of_just_the_cutoff_is_no_advance():
+    assert drive(Cutoff(ratio=0.5), [1.0, 0.5])[0] == [False, False]
+
+
 def test_cutoff_counts_a_rise_of_the_loss_like_a_fall():
     assert drive(Cutoff(), [1.0, 1.5, 1.505])[0] == [False, False, True]
 
