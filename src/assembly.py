@@ -60,6 +60,12 @@ def build_network(config: Config, data: InMemoryDataModule) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(config["seed"], "weights"))
         net: nn.Module = build(config["model"])
+    name = config["names"]["model"]
+    for attribute in ("input_shape", "classes"):
+        if not hasattr(net, attribute):
+            raise UserError(f"model={name} has no attribute {attribute}; see src/models/mnist_cnn.py for what it is.")
+    if net.classes != config["model"].get("classes"):  # what judges a run later has its configuration, not the network
+        raise UserError(f"model={name} has {net.classes} classes: say so in its YAML, with classes: {net.classes}.")
     if (net.input_shape, net.classes) != (data.input_shape, data.classes):
         raise UserError(
             f"model={config['names']['model']} takes {_shape(net)}, but data={config['names']['data']} has "
@@ -154,7 +160,7 @@ def build_probes(config: Config, net: nn.Module) -> list[Probe]:
 def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Trainer:
     """The Trainer with everything switched off that the callbacks do themselves."""
     prepare_process()
-    return build(
+    trainer: pl.Trainer = build(
         config["trainer"],
         max_epochs=config["epochs"],
         callbacks=list(callbacks),
@@ -164,6 +170,11 @@ def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Traine
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+    if trainer.precision != (
+        asked := config["trainer"]["precision"]
+    ):  # Lightning takes another where one cannot be had
+        raise UserError(f"trainer.precision={asked} needs a GPU; give {trainer.precision} or 32-true.")
+    return trainer
 
 
 def prepare_process() -> None:

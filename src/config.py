@@ -33,6 +33,8 @@ _PARTS = ("data", "model", "optimizer", "sequence", "strategy", "trainer")
 # What belongs to a run and not to a part of it: the part's key -> what to give instead.
 _SET_ELSEWHERE = {
     "optimizer": {"lr": "lr"},
+    "data": {"batch_size": "batch_size", "seed": "seed"},
+    "sequence": {"lr": "lr"},
     "trainer": {"max_epochs": "epochs", "callbacks": "probes", "logger": "output_dir"},
 }
 

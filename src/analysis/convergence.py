@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from math import fsum, isfinite
 
 # Accuracies are counts over the size of a test set: far coarser than this, so a tie is not lost to rounding.
-ROUNDING = 1e-9
+ROUNDING = 1e-7
 
 
 def smoothed(values: Sequence[float]) -> list[float]:

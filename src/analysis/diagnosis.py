@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
@@ -29,9 +30,19 @@ def has_nonfinite_loss(rows: Sequence[Row]) -> bool:
     return not all(math.isfinite(row["train_loss"]) and math.isfinite(row["val_loss"]) for row in rows)
 
 
-def has_diverged(rows: Sequence[Row]) -> bool:
+def has_diverged(rows: Sequence[Row], classes: int | None) -> bool:
     """Whether a loss is not finite, or the last training loss is over ten times the one the run started from."""
-    return has_nonfinite_loss(rows) or (bool(rows) and rows[-1]["train_loss"] > DIVERGED_RATIO * rows[0]["train_loss"])
+    return has_nonfinite_loss(rows) or (bool(rows) and rows[-1]["train_loss"] > DIVERGED_RATIO * _first(rows, classes))
+
+
+def _first(rows: Sequence[Row], classes: int | None) -> float:
+    """The training loss that a run started from.
+
+    The first row's is a mean over an epoch, which may have blown up by then: no network is set up to start above the
+    loss of guessing.
+    """
+    first = rows[0]["train_loss"]
+    return first if classes is None else min(first, math.log(classes))
 
 
 @dataclass(frozen=True)
@@ -102,8 +113,8 @@ def diagnose(history: Sequence[Row], classes: int | None, thresholds: Thresholds
     """
     if not history:
         raise ValueError("A run without a finished epoch cannot be diagnosed; leave it out.")
-    if has_diverged(history):
-        return Diagnosis("diverged", _divergence(history))
+    if has_diverged(history, classes):
+        return Diagnosis("diverged", _divergence(history, classes))
     curves = _Curves.of(history, classes)
     for rule in (_collapsed, _overfitting, _oscillating, _crawling, _stuck):
         if diagnosis := rule(curves, thresholds):
@@ -116,8 +127,8 @@ def diagnose(history: Sequence[Row], classes: int | None, thresholds: Thresholds
     )
 
 
-def _divergence(history: Sequence[Row]) -> str:
-    first, last = history[0]["train_loss"], history[-1]["train_loss"]
+def _divergence(history: Sequence[Row], classes: int | None) -> str:
+    first, last = _first(history, classes), history[-1]["train_loss"]
     if has_nonfinite_loss(history):
         losses = ((row["train_loss"], row["val_loss"]) for row in history)
         broken = next(epoch for epoch, pair in enumerate(losses) if not all(map(math.isfinite, pair)))
@@ -225,6 +236,9 @@ def _oscillating(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
     if not curves.has_learned(thresholds) or mean_swing < thresholds.swing * curves.way:
         return None
     half = len(curves) // 2
+    # The bend of a steep fall counts as swing where there are few epochs.
+    if all(after <= before for losses in (curves.train, curves.val) for before, after in pairwise(losses[half:])):
+        return None
     late = [*curves.train[half:], *curves.val[half:]]
     return Diagnosis(
         "oscillating",

@@ -238,7 +238,7 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
     if "diagnosis" in runs.results:
         notes.append(
             "Diagnosis: the first rule that the losses of a run meet; healthy: none. Rules have thresholds; on runs "
-            "labelled by eye they were right in 9 of 10. results.csv has the numbers that decided."
+            "labelled by eye they were right in 8 of 9. results.csv has the numbers that decided."
         )
     return notes
 

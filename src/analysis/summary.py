@@ -46,7 +46,7 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
     elif len(rows) < config["epochs"]:
         status = "running"
     else:
-        status = "diverged" if has_diverged(rows) else "completed"
+        status = "diverged" if has_diverged(rows, config["model"].get("classes")) else "completed"
     has_ended = status != "running"
     diagnosis = diagnose(rows, config["model"].get("classes"), thresholds) if has_ended else None
     return {

@@ -13,6 +13,9 @@ from src.data.files import Decoded, decoded_copy
 from src.data.in_memory import InMemoryDataModule, Split, check_whole_number
 from src.errors import UserError
 
+# Folders that people name after a part of the data: beside class folders they are none.
+_SPLITS = ("training", "val", "valid", "validation", "test", "testing")
+
 
 class ImageFolder(InMemoryDataModule):
     """Images in folders named after their classes, brought to one size (the aspect ratio is not kept).
@@ -57,6 +60,12 @@ class ImageFolder(InMemoryDataModule):
         tests = [self.root / name for name in ("val", "test") if self._train != self.root]
         self._test = next((folder for folder in tests if folder.is_dir()), None)
         self.names = _class_names(self._train)
+        splits = [name for name in self.names if name.lower() in _SPLITS]
+        if splits and self._train == self.root:
+            raise UserError(
+                f"{self._train / splits[0]} counts as a class; call the folder of the training images train, and that "
+                "of the others val."
+            )
         if len(self.names) < 2:
             raise UserError(
                 f"{self._train} has {len(self.names)} class folders; make at least two, with images in each."
@@ -72,7 +81,10 @@ class ImageFolder(InMemoryDataModule):
         if self._test is not None:
             if unknown := sorted(set(_class_names(self._test)) - set(self.names)):
                 raise UserError(f"{self._test / unknown[0]} is a class that {self._train} lacks; add or remove it.")
-            files += [file for name in _class_names(self._test) for file in _images(self._test / name)]
+            found = [file for name in _class_names(self._test) for file in _images(self._test / name)]
+            if not found:
+                raise UserError(f"{self._test} has no class folders; put its images in such, or remove it.")
+            files += found
         return files
 
     def _decode(self, files: Sequence[Path]) -> Decoded:
@@ -97,11 +109,13 @@ class ImageFolder(InMemoryDataModule):
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """A picture of 16 bits a pixel by its upper eight; Pillow's own conversion cuts off all above 255."""
+    if image.mode == "F":
+        raise ValueError("Fractions have no agreed white.")
     if not image.mode.startswith("I"):
         return image
     pixels = np.asarray(image, np.int64)
-    if image.mode == "I" and pixels.max() <= 255:  # numbers of 32 bits, as some formats hold those of 8
-        return image
+    if pixels.max() <= 255:  # 8 bits in the space of more, as some formats hold them
+        return Image.fromarray(pixels.astype(np.uint8))
     return Image.fromarray((pixels >> 8).clip(0, 255).astype(np.uint8))
 
 

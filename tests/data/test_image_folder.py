@@ -140,6 +140,23 @@ def _unknown_class(root: Path) -> None:
     (root / "val" / "red").rename(root / "val" / "green")
 
 
+def _loose_test_images(root: Path) -> None:
+    draw(root / "train", 5)
+    (root / "val").mkdir()
+    Image.new("RGB", (8, 8)).save(root / "val" / "0.png")
+
+
+def _other_names_of_the_parts(root: Path) -> None:
+    draw(root / "training", 5)
+    draw(root / "validation", 2)
+
+
+def _fractions(root: Path) -> None:
+    draw(root, 5)
+    (root / "red" / "1.png").unlink()
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(root / "red" / "1.tiff")
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -150,6 +167,9 @@ def _unknown_class(root: Path) -> None:
         (_cut_short, "red/1.jpg cannot be read"),
         (_unknown_class, "val/green is a class that .*/train lacks"),
         (lambda root: draw(root, 1), "no sample of class 0"),
+        (_loose_test_images, "val has no class folders"),
+        (_other_names_of_the_parts, "training counts as a class; call the folder of the training images train"),
+        (_fractions, "red/1.tiff cannot be read"),
     ],
 )
 def test_a_folder_that_cannot_be_learnt_from_is_refused_in_a_sentence(tmp_path: Path, make: Any, words: str) -> None:
