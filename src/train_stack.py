@@ -1,11 +1,12 @@
 """Training a stack of runs: each in its own folder, as if it were trained singly.
 
 Afterwards only `trained_as` in result.json tells, but for dropout: masks are drawn for the stack at once, so that a run
-with dropout comes out as with another stream of masks, which depends on the runs beside it. Seconds are the stack's, shared out equally among its members, so
-that they add up over a study. A member that diverges ends after the epoch that a single run would end after, and leaves
-the stack. While it trains, the state of the whole stack is kept in one file, `.population/*.ckpt`
-in the study's folder; a stack that was interrupted, or what is left of it, goes on from there. When a member ends, its
-`checkpoints/last.ckpt` is written, with what a single run's has but Lightning's own position in its loops.
+with dropout comes out as with another stream of masks, which depends on the runs beside it. Seconds are the stack's,
+shared out equally among its members, so that they add up over a study. A member that diverges ends after the epoch that
+a single run would end after, and leaves the stack. While it trains, the state of the whole stack is kept in one file,
+`.population/*.ckpt` in the folder of the study; a stack that was interrupted, or its rest, goes on from there.
+When a member ends, its `checkpoints/last.ckpt` is written, with what a single run's has but Lightning's own position in
+its loops.
 """
 
 from __future__ import annotations
