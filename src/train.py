@@ -15,7 +15,7 @@ from src.analysis.summary import summarise
 from src.config import resolve, start
 from src.errors import UserError
 from src.run_folder import RunFolder, run_path
-from src.sweep import Run, close
+from src.sweep import Run, close, refuse
 
 
 def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]:
@@ -59,6 +59,8 @@ def main(cfg: DictConfig) -> float | None:
     """Trains one run and prints what became of it. Returns its objective, for Hydra's optimising sweepers."""
     try:
         config = resolve(cfg)
+        if not RunFolder(run_path(config)).finished():
+            refuse([config])  # before there is a folder, so that a mistake leaves none
         result = train(config, show_progress=True)
         close([Run(config, settings={})], Console())
     except UserError as error:

@@ -296,6 +296,8 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["lr=-1"], "lr=-1 is not a learning rate; give a finite number above 0"),
         (["strategy=cutof"], "strategy=cutof is not a choice; allowed are cutoff, .*; did you mean cutoff?"),
         (["model=fer_cnn", "data=mnist"], "model=fer_cnn takes 1x48x48 in 7 classes, but data=mnist has 1x28x28 in 10"),
+        (["optimizer.momentum=-1"], "optimizer=sgd cannot be used here: Invalid momentum value: -1"),
+        (["sequence=torch", "sequence.scheduler=foo"], "sequence.scheduler must be the dotted path .* not .foo."),
         (["output_dir=/proc/nowhere"], "/proc/nowhere/.* cannot be "),
     ],
 )
