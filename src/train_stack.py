@@ -33,7 +33,7 @@ from src import assembly
 from src.analysis.summary import summarise
 from src.chance import stream
 from src.data.in_memory import InMemoryDataModule
-from src.errors import RunBusy
+from src.errors import RunBusy, Unwritable
 from src.modules.population import CONVOLUTIONS, MatmulConv2d, Population, members_of, single_state
 from src.recorder import RunRecord, device_name
 from src.run_folder import FINISHED, RunFolder, run_path, write_text, written_aside
@@ -338,6 +338,13 @@ class _Stack:
             self._begin()
 
     def _begin(self) -> None:
+        # A stack that ends removes the folder if it is empty, so this one puts its names there before it trains. The
+        # other may still come between the making of the folder and that of the file, once.
+        names = json.dumps([member.name for member in self.members])
+        try:
+            write_text(self._checkpoint.with_suffix(".json"), names)
+        except Unwritable:
+            write_text(self._checkpoint.with_suffix(".json"), names)
         self._population = _populate(self.members, self._data, self._convolution, self._options)
         for member in self.members:
             member.record.open_board(purge_step=0)
