@@ -170,9 +170,8 @@ def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Traine
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    if trainer.precision != (
-        asked := config["trainer"]["precision"]
-    ):  # Lightning takes another where one cannot be had
+    asked = config["trainer"]["precision"]
+    if trainer.precision != asked:  # Lightning takes another where one cannot be had
         raise UserError(f"trainer.precision={asked} needs a GPU; give {trainer.precision} or 32-true.")
     return trainer
 

@@ -121,8 +121,7 @@ def _assemble(study: Study, runs: Runs, folder: Path, claims: Sequence[Claim], o
         tables += [second] if second else []
     illustrations = Illustrations(study, runs, values, picks, folder / "figures", samples)
     drawing = illustrations.draw()
-    made = replace(made, illustrations=illustrations.shown, drawing=drawing)
-    made = replace(made, advice=missing(study, runs))
+    made = replace(made, illustrations=illustrations.shown, drawing=drawing, advice=missing(study, runs))
     if not contest.settings:  # a study that only explores has no winner, and nobody to advise
         return made
     return replace(

@@ -159,8 +159,9 @@ def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], b
     return [f"{said} If the difference is what it seems, {max(needed, len(leads) + 1)} seeds show it with 80% power."]
 
 
-def _ahead(pair: Mapping[str, statistics.Series], best: str, metric: str) -> bool:
-    name, evidence = statistics.winner(pair, METRICS[metric].lowest)
+def _ahead(candidates: Mapping[str, statistics.Series], best: str, metric: str) -> bool:
+    """Whether it is known to be the best of the candidates."""
+    name, evidence = statistics.winner(candidates, METRICS[metric].lowest)
     return name == best and statistics.judge({name: evidence})[name].verdict == "reproduced"
 
 
@@ -275,7 +276,7 @@ def headline(study: Study, values: Values) -> list[str]:
     found = reached(best, main)
     spread = interval(found.low, found.high, main)
     reading = f"{number(found.centre, main)}{unit} {spread}".rstrip()
-    sentences = [f"Best {kind.label}: {full_label(study, best)}, {reading}{_doubt(measured, main)}.{decided}"]
+    sentences = [f"Best {kind.label}: {full_label(study, best)}, {reading}{_doubt(measured, best, main)}.{decided}"]
     is_timed = "convergence_epoch" in table_metrics(study, values)
     timed = {name: x for name in measured if is_timed and (x := values.series(name, "convergence_epoch"))}
     first = _best(timed, "convergence_epoch") if timed else ""
@@ -284,16 +285,12 @@ def headline(study: Study, values: Values) -> list[str]:
         accuracy = number(reached(first, main).centre, main)
         sentences.append(
             f"First to converge: {full_label(study, first)}, after {epochs} epoch{'s' * (epochs != '1')}, "
-            f"at a {kind.label} of {accuracy}{unit}{_doubt(timed, 'convergence_epoch')}."
+            f"at a {kind.label} of {accuracy}{unit}{_doubt(timed, first, 'convergence_epoch')}."
         )
     return sentences
 
 
-def _doubt(candidates: Mapping[str, statistics.Series], metric: str) -> str:
+def _doubt(candidates: Mapping[str, statistics.Series], best: str, metric: str) -> str:
     """That the best of these settings is not known to be the best, if so it is."""
-    if len(candidates) < 2:
-        return ""
-    name, evidence = statistics.winner(statistics.on_shared_seeds(candidates), METRICS[metric].lowest)
-    if statistics.judge({name: evidence})[name].verdict == "reproduced":
-        return ""
-    return "; the seeds do not tell it apart from all others"
+    is_ahead = len(candidates) < 2 or _ahead(statistics.on_shared_seeds(candidates), best, metric)
+    return "" if is_ahead else "; the seeds do not tell it apart from all others"

@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 
 from src.analysis import descent, plateau
-from src.analysis.convergence import convergence_epoch, convergence_step, epochs_to_reach, final_accuracy
+from src.analysis.convergence import epochs_to_reach, final_accuracy
 from src.analysis.diagnosis import Thresholds, diagnose
 from src.analysis.study import Study, assign
-from src.analysis.summary import SETTING_KEYS
+from src.analysis.summary import SETTING_KEYS, convergence
 from src.errors import UserError
 from src.run_folder import (
     FINISHED,
@@ -122,6 +122,10 @@ class Runs:
     def finished(self) -> pd.DataFrame:
         return self.results[self.results["status"].isin(FINISHED)]
 
+    def measures(self, column: str) -> bool:
+        """Whether any run has a number in this column of the results."""
+        return column in self.results and bool(self.results[column].notna().any())
+
     def of(self, settings: Sequence[str]) -> Runs:
         """Those that belong to the settings."""
         return replace(self, results=self.results[self.results["setting"].isin(settings)])
@@ -174,8 +178,9 @@ def read_runs(study: Path, tolerance: float | None = None, told_by: Collection[s
     histories = pd.DataFrame([{"run": run, **row} for run, history in epochs.items() for row in history])
     # A column that no run has a number in, such as the accuracy of a regression, would hold objects.
     histories = histories.astype({column: float for column in histories if column not in ("run", "epoch")})
-    runs = Runs(results, histories if len(histories) else None)
-    return _judged_again(runs, folders, tolerance)
+    if histories.empty:
+        return Runs(results)
+    return Runs(_by_todays_rules(results, epochs, folders, tolerance), histories)
 
 
 def _scalar(value: Any) -> Any:
@@ -209,43 +214,34 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return [(key, value) for key, value in items if not key.startswith(("names.", "analysis."))]
 
 
-def _judged_again(runs: Runs, folders: Mapping[str, RunFolder], tolerance: float | None) -> Runs:
-    """With convergence and diagnosis as the rules of today see the histories, whenever the runs were trained."""
-    if runs.histories is None:
-        return runs
-    histories = dict(list(runs.histories.groupby("run", sort=False)))
+def _by_todays_rules(
+    results: pd.DataFrame,
+    histories: Mapping[str, Sequence[Row]],
+    folders: Mapping[str, RunFolder],
+    tolerance: float | None,
+) -> pd.DataFrame:
+    """The results with convergence and diagnosis as the rules of today see the histories, whenever they were made."""
     configs: dict[Any, dict[str, Any]] = {}
     judged = []
-    for row in runs.results.to_dict("records"):
-        config = configs.setdefault((row["data"], row["model"]), folders[row["run"]].config())
+    for row in results.to_dict("records"):
+        kind = row["data"], row["model"]
+        if kind not in configs:
+            configs[kind] = folders[row["run"]].config()
+        config = configs[kind]
+        classes = config["model"].get("classes")
         within = tolerance or config.get("analysis", {}).get("convergence_tolerance") or DEFAULT_TOLERANCE
-        found = {key: row.get(key) for key in ("diagnosis", "diagnosis_evidence")}
+        found = {"diagnosis": row.get("diagnosis"), "diagnosis_evidence": row.get("diagnosis_evidence")}
         found |= {"convergence_epoch": None, "convergence_tolerance": within}
-        if (history := histories.get(row["run"])) is not None:
-            found |= _judgement(history, row["status"], config, within)
+        if history := histories[row["run"]]:
+            found["convergence_epoch"] = convergence(history, classes, within, row["status"] == "diverged")
+            if row["status"] in FINISHED:
+                diagnosis = diagnose(history, classes, Thresholds.of(config["analysis"]["diagnosis"]))
+                found |= {"diagnosis": diagnosis.label, "diagnosis_evidence": diagnosis.evidence}
         judged.append(found)
-    table = pd.DataFrame(judged, index=runs.results.index)
+    table = pd.DataFrame(judged, index=results.index)
     # Objects where nobody converges.
     table["convergence_epoch"] = pd.array(table["convergence_epoch"], dtype="Float64").astype(float)
-    return replace(runs, results=runs.results.assign(**table))
-
-
-def _judgement(history: pd.DataFrame, status: str, config: Mapping[str, Any], tolerance: float) -> dict[str, Any]:
-    classes, diverged = config["model"].get("classes"), status == "diverged"
-    if classes:
-        epoch = convergence_epoch(history["val_accuracy"].tolist(), tolerance, 1 / classes, diverged)
-    else:
-        epoch = convergence_step(history["train_loss"].tolist(), diverged)
-    if status not in FINISHED:
-        return {"convergence_epoch": epoch}
-    thresholds = Thresholds.of(config["analysis"]["diagnosis"])
-    rows: list[Row] = history[["train_loss", "val_loss", "lr"]].to_dict("records")
-    diagnosis = diagnose(rows, classes, thresholds)
-    return {
-        "convergence_epoch": epoch,
-        "diagnosis": diagnosis.label,
-        "diagnosis_evidence": diagnosis.evidence,
-    }
+    return results.assign(**table)
 
 
 def read_table(file: Path) -> Runs:

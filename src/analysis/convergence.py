@@ -7,7 +7,8 @@ here are this laboratory's own. Accuracies are fractions, one per epoch; epochs 
 from collections.abc import Sequence
 from math import fsum, isfinite
 
-# Accuracies are counts over the size of a test set: far coarser than this, so a tie is not lost to rounding.
+# Accuracies are counts over the size of a test set, rounded to 32 bits. Counts differ by far more than this, and
+# rounding by less, so a tie is not lost to it.
 ROUNDING = 1e-7
 
 

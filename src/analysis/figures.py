@@ -141,7 +141,7 @@ class Axis:
         shown = pd.concat([runs.curve(name, column) for name in names])
         last = max(2.0, float(shown["epoch"].max()))
         judged = [setting.name for setting in study.without_exploration.settings]
-        every = pd.concat([runs.curve(name, column) for name in {**dict.fromkeys(judged), **dict.fromkeys(names)}])
+        every = pd.concat([runs.curve(name, column) for name in dict.fromkeys([*judged, *names])])
         late = shown[shown["epoch"] >= 0.75 * last]  # none of a single epoch
         return cls(
             column,
@@ -289,7 +289,7 @@ def seeds(
 
 def _mark_convergence(axes: Axes, runs: Runs, drawn: Mapping[str, pd.DataFrame], look: Mapping[str, Style]) -> None:
     has_converged = False
-    first = 1 if _is_regression(runs) else 0  # a regression's steps count from 0, the axis' epochs from 1
+    first = 0 if runs.measures("val_accuracy") else 1  # a regression's steps count from 0, the axis' epochs from 1
     for name, table in drawn.items():
         epoch = runs.finished.loc[runs.finished["setting"] == name, "convergence_epoch"].fillna(np.inf).median() + first
         if epoch < table["epoch"].max():  # the last epoch is that of a run that has not settled
@@ -298,10 +298,6 @@ def _mark_convergence(axes: Axes, runs: Runs, drawn: Mapping[str, pd.DataFrame],
             has_converged = True
     if has_converged:
         axes.plot([], [], "o", color="grey", markersize=6, markeredgecolor="white", label="converged, median of seeds")
-
-
-def _is_regression(runs: Runs) -> bool:
-    return "val_accuracy" not in runs.finished or runs.finished["val_accuracy"].isna().all()
 
 
 def examples(pictures: np.ndarray, classes: np.ndarray) -> Figure:

@@ -17,7 +17,7 @@ from src.analysis.aggregate import METRICS, Runs
 from src.analysis.claims import Finding
 from src.analysis.figures import file
 from src.analysis.interactive import Drawing, Panel
-from src.analysis.report_tables import Table, interval, number, p_value
+from src.analysis.report_tables import Table, interval, momenta_of, number, p_value
 from src.analysis.study import Study
 
 _DOCUMENT_SAYS = {
@@ -109,11 +109,7 @@ def facts(study: Study, runs: Runs) -> dict[str, str]:
         ("Batch size", "batch_size"),
     ):
         found[label] = _distinct(results, column)
-    if "momentum" in results:
-        momenta = results.dropna(subset="momentum").groupby("optimizer")["momentum"].unique()
-        found["Momentum"] = ", ".join(
-            f"{name}: {', '.join(f'{m:g}' for m in values)}" for name, values in momenta.items()
-        )
+    found["Momentum"] = ", ".join(f"{name}: {momenta}" for name, momenta in momenta_of(results).items())
     if "wall_seconds" in results:
         hours = results["wall_seconds"].sum() / 3600
         found["Hours"] = f"{hours:.3g}, summed over runs" + (

@@ -205,7 +205,7 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
     ]
     tolerances = sorted(set(runs.results.get("convergence_tolerance", pd.Series(dtype=float)).dropna()))
     tolerances = tolerances or [study.tolerance] if study.tolerance else tolerances
-    if "convergence_epoch" in metrics and not _counts(runs, "val_accuracy"):
+    if "convergence_epoch" in metrics and not runs.measures("val_accuracy"):
         notes.append(
             "Converged: the steps until the training loss is within 1% of the way from its lowest to its first value."
         )
@@ -229,18 +229,22 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
         )
     if "val_accuracy" in metrics:
         notes += _size_of_the_documents_set(study)
-    momenta = (
-        runs.results.dropna(subset="momentum").groupby("optimizer")["momentum"] if "momentum" in runs.results else ()
-    )
-    named = [f"{optimizer} {', '.join(f'{m:g}' for m in sorted(set(values)))}" for optimizer, values in momenta]
-    if named:
-        notes.append(f"Momentum: {'; '.join(named)}.")
+    if momenta := momenta_of(runs.results):
+        notes.append(f"Momentum: {'; '.join(f'{optimizer} {values}' for optimizer, values in momenta.items())}.")
     if "diagnosis" in runs.results:
         notes.append(
             "Diagnosis: the first rule that the losses of a run meet; healthy: none. Rules have thresholds; on runs "
             "labelled by eye they were right in 8 of 9. results.csv has the numbers that decided."
         )
     return notes
+
+
+def momenta_of(results: pd.DataFrame) -> dict[str, str]:
+    """Optimizer -> the momenta that its runs had, in words; those without one are left out."""
+    if "momentum" not in results:
+        return {}
+    momenta = results.dropna(subset="momentum").groupby("optimizer")["momentum"]
+    return {str(name): ", ".join(f"{m:g}" for m in sorted(set(values))) for name, values in momenta}
 
 
 def _size_of_the_documents_set(study: Study) -> list[str]:
@@ -294,10 +298,6 @@ def likeness(study: Study, values: Values) -> Table | None:
     if not alike:
         note += " Not all are over the same settings: compare those that share theirs."
     return _table("likeness", "How far each is from the document's numbers", rows, records, [note])
-
-
-def _counts(runs: Runs, column: str) -> bool:
-    return column in runs.results and bool(runs.results[column].notna().any())
 
 
 def pick(study: Study, values: Values) -> list[Pick]:

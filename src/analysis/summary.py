@@ -38,6 +38,7 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
     thresholds = Thresholds.of(
         config["analysis"].get("diagnosis")
     )  # also before the first epoch: a mistake answers at once
+    classes, tolerance = config["model"].get("classes"), config["analysis"]["convergence_tolerance"]
     optimizer = config["optimizer"]
     accuracies = [row["val_accuracy"] for row in rows if row["val_accuracy"] is not None]
     last: Mapping[str, Any] = rows[-1] if rows else {}
@@ -46,9 +47,9 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
     elif len(rows) < config["epochs"]:
         status = "running"
     else:
-        status = "diverged" if has_diverged(rows, config["model"].get("classes")) else "completed"
+        status = "diverged" if has_diverged(rows, classes) else "completed"
     has_ended = status != "running"
-    diagnosis = diagnose(rows, config["model"].get("classes"), thresholds) if has_ended else None
+    diagnosis = diagnose(rows, classes, thresholds) if has_ended else None
     return {
         "status": status,
         "study": config["study"],
@@ -67,17 +68,15 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
         "val_loss": last.get("val_loss"),
         "val_accuracy": last.get("val_accuracy"),
         "best_val_accuracy": max(accuracies, default=None),
-        "convergence_epoch": _convergence_epoch(config, rows, status == "diverged") if has_ended else None,
+        "convergence_epoch": convergence(rows, classes, tolerance, status == "diverged") if has_ended else None,
         "diagnosis": diagnosis.label if diagnosis else None,
         "diagnosis_evidence": diagnosis.evidence if diagnosis else None,
         "config_hash": config_hash(config),
     }
 
 
-def _convergence_epoch(config: Mapping[str, Any], rows: Sequence[Row], diverged: bool) -> int | None:
-    """Counted from 1; for regression, from the loss that the first epoch began with."""
-    classes = config["model"].get("classes")
+def convergence(rows: Sequence[Row], classes: int | None, tolerance: float, diverged: bool) -> int | None:
+    """Counted from 1; for regression (no classes), from the loss that the first epoch began with."""
     if classes is None:
         return convergence_step([row["train_loss"] for row in rows], diverged)
-    accuracies = [row["val_accuracy"] for row in rows]
-    return convergence_epoch(accuracies, config["analysis"]["convergence_tolerance"], 1 / classes, diverged)
+    return convergence_epoch([row["val_accuracy"] for row in rows], tolerance, 1 / classes, diverged)

@@ -32,8 +32,9 @@ class ImageFolder(InMemoryDataModule):
         channels: 3 (colour) or 1 (grey).
 
     Raises:
-        UserError: an argument is out of range, there are fewer than two classes, or (in `setup`) a class without
-            images or an image that cannot be read.
+        UserError: an argument is out of range, there are fewer than two classes, a folder beside class folders is named
+            after a part of the data, or (in `setup`) a class or a validation set is without images, or an image cannot
+            be read or holds fractions.
     """
 
     def __init__(
@@ -98,6 +99,11 @@ class ImageFolder(InMemoryDataModule):
         for i, file in enumerate(files):
             try:
                 with Image.open(file) as image:
+                    if image.mode == "F":
+                        raise UserError(
+                            f"{file} cannot be read as an image: it holds fractions, and nobody knows which is white; "
+                            "save it with 8 or 16 bits, or remove it."
+                        )
                     upright = _eight_bits(ImageOps.exif_transpose(image)).convert("RGB" if channels == 3 else "L")
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
                 raise UserError(f"{file} cannot be read as an image; repair or remove it.") from error
@@ -109,8 +115,6 @@ class ImageFolder(InMemoryDataModule):
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """A picture of 16 bits a pixel by its upper eight; Pillow's own conversion cuts off all above 255."""
-    if image.mode == "F":
-        raise ValueError("Fractions have no agreed white.")
     if not image.mode.startswith("I"):
         return image
     pixels = np.asarray(image, np.int64)

@@ -89,11 +89,12 @@ def test_sixteen_bits_a_pixel_become_eight(tmp_path: Path) -> None:
     assert train.inputs[:4, 0, 0, 0].tolist() == [0, 1, 128, 255]
 
 
-def test_bytes_kept_as_long_numbers_stay_as_they_are(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [np.int32, np.uint16])
+def test_bytes_kept_as_long_numbers_stay_as_they_are(tmp_path: Path, kind: type) -> None:
     for name in ("dark", "light"):
         (tmp_path / name).mkdir()
         for i, level in enumerate((0, 100, 252)):
-            Image.fromarray(np.full((8, 8), level, np.int32)).save(tmp_path / name / f"{i}.tiff")
+            Image.fromarray(np.full((8, 8), level, kind)).save(tmp_path / name / f"{i}.tiff")
     train, _ = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=8, channels=1).read()
     assert train.inputs[:3, 0, 0, 0].tolist() == [0, 100, 252]
 
