@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import Metric, SumMetric
 
 from src.chance import stream
 from src.data.in_memory import Block
@@ -50,12 +50,13 @@ class BlockModule(pl.LightningModule):
         self.automatic_optimization = False
         # Convolutions run fastest with the channel innermost; batches come that way from memory.
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # A mean that is not a number is the truth about a diverged run; the default would leave such batches out.
-        self.validation = nn.ModuleDict({"val_loss": MeanMetric(nan_strategy="disable")})
+        # What is no number is the truth about a diverged run; the default would leave such batches out. A sum, as the
+        # mean of torchmetrics (1.9) forgets its weights where it lets such numbers through.
+        self.validation = nn.ModuleDict({"val_loss": SumMetric(nan_strategy="disable")})
         self._make_optimizer = optimizer
         self._seed = seed
         self._sums = torch.zeros(3)
-        self._samples = self._steps = 0
+        self._samples = self._steps = self._validated = 0
 
     def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar."""
@@ -104,7 +105,8 @@ class BlockModule(pl.LightningModule):
     def validation_step(self, block: Block, _: int) -> None:
         for inputs, targets in block:
             outputs = self.net(inputs)
-            self._metrics["val_loss"].update(self.criterion(outputs, targets), weight=len(targets))
+            self._metrics["val_loss"].update(self.criterion(outputs, targets) * len(targets))
+            self._validated += len(targets)
             if self.counts_hits:
                 self._metrics["val_accuracy"].update(outputs, targets)
 
@@ -127,6 +129,8 @@ class BlockModule(pl.LightningModule):
 
     def _take_metrics(self) -> dict[str, Tensor]:
         values = {name: metric.compute() for name, metric in self._metrics.items()}
+        values["val_loss"] = values["val_loss"] / self._validated
         for metric in self._metrics.values():
             metric.reset()
+        self._validated = 0
         return values

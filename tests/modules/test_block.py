@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from src import assembly
 from src.chance import stream
+from src.modules.classification import Classification
 from src.run_folder import RunFolder, run_path
 from src.train import train
 
@@ -77,7 +78,7 @@ def test_low_precision_follows_the_weights_within_a_block(run_config: Configure)
 
 
 def test_history_columns_against_a_computation_of_their_own(run_config: Configure) -> None:
-    config = run_config("epochs=1", "batch_size=64", "sequence=constant")
+    config = run_config("epochs=1", "batch_size=64", "sequence=constant", "data.limit=null")
     train(config)
     row = RunFolder(run_path(config)).history()[0]
     data = assembly.build_data(config)
@@ -94,9 +95,43 @@ def test_history_columns_against_a_computation_of_their_own(run_config: Configur
         hits += int((outputs.argmax(1) == targets).sum())
         optimizer.step()
     with torch.no_grad():
-        inputs, targets = data.gather(data.val, torch.arange(len(data.val)))
+        inputs, targets = data.gather(data.val, torch.arange(len(data.val)))  # 359: validated as 256 and 103
         outputs = net.eval()(inputs)
     assert row["gradient_norm"] == pytest.approx(sum(norms) / len(norms), rel=1e-5)
     assert row["train_accuracy"] == pytest.approx(hits / len(data.train))
     assert row["val_loss"] == pytest.approx(F.cross_entropy(outputs, targets).item(), rel=1e-5)
     assert row["val_accuracy"] == pytest.approx((outputs.argmax(1) == targets).float().mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_the_untrained_network_is_validated_as_any_other_and_then_trained(
+    run_config: Configure, precision: str
+) -> None:
+    """Without dropout, in the run's precision; afterwards dropout acts again."""
+    losses, state = [], {}
+    for baseline in ("first_epoch", "untrained"):
+        config = run_config(
+            f"study={baseline}",
+            f"strategy.baseline={baseline}",
+            *("strategy=cutoff", "strategy.ratio=0.5", "model.dropout=0.5", "epochs=1", "lr=0.1"),
+            f"trainer.precision={precision}",
+        )
+        train(config)
+        losses.append(RunFolder(run_path(config)).history()[0]["train_loss"])
+        state = torch.load(RunFolder(run_path(config)).checkpoint_file)["callbacks"]["Schedule"]["strategy"]
+    assert losses[0] == losses[1]
+    data = assembly.build_data(config)
+    data.setup()
+    net = assembly.build_network(config, data).to(memory_format=torch.channels_last).eval()
+    inputs, targets = data.gather(data.val, torch.arange(len(data.val)))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+        untrained = F.cross_entropy(net(inputs), targets).item()
+    shrink = config["strategy"]["shrink"] if abs(state["loss"] - untrained) < 0.5 * untrained else 1
+    assert state["cutoff"] == pytest.approx(0.5 * untrained * shrink, rel=1e-6)
+
+
+def test_a_batch_whose_loss_is_not_a_number_is_not_left_out() -> None:
+    module = Classification(torch.nn.Linear(2, 2), lambda parameters: torch.optim.SGD(parameters, lr=0.1), 0, 2)
+    targets = torch.tensor([0, 1])
+    module.validation_step([(torch.ones(2, 2), targets), (torch.full((2, 2), torch.nan), targets)], 0)
+    assert module._take_metrics()["val_loss"].isnan()
