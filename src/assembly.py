@@ -37,13 +37,15 @@ def build(group: Config, **arguments: Any) -> Any:
     """Hydra's instantiate, with the sentence of a refused argument instead of Hydra's own.
 
     Raises:
-        UserError: the class does not know an argument, or does not allow its value.
+        UserError: the class cannot be imported, does not know an argument, or does not allow its value.
     """
     try:
         return hydra.utils.instantiate(dict(group), **arguments, _convert_="all")
     except InstantiationException as error:
         said = str(error.__cause__ or "") or str(error)  # an exception may have no words
-        raise UserError(said.splitlines()[0]) from error
+        first, *rest = said.splitlines()
+        # What cannot be imported is named on one line, and on the next is why.
+        raise UserError(f"{first} {rest[0]}" if first.endswith(":") and rest else first) from error
 
 
 def build_data(config: Config) -> InMemoryDataModule:
@@ -132,7 +134,7 @@ def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: f
     optimizer = partial(build(config["optimizer"]), lr=lr, **_fused(config["optimizer"]))
     try:
         optimizer(net.parameters())
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
         raise UserError(f"optimizer={config['names']['optimizer']} cannot be used here: {error}.") from error
     if data.classes is None:
         return Regression(net, optimizer, config["seed"])
@@ -158,19 +160,26 @@ def build_probes(config: Config, net: nn.Module) -> list[Probe]:
 
 
 def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Trainer:
-    """The Trainer with everything switched off that the callbacks do themselves."""
+    """The Trainer with everything switched off that the callbacks do themselves.
+
+    Raises:
+        UserError: this machine lacks the device, or the device the precision.
+    """
     prepare_process()
-    trainer: pl.Trainer = build(
-        config["trainer"],
-        max_epochs=config["epochs"],
-        callbacks=list(callbacks),
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-    asked = config["trainer"]["precision"]
+    accelerator, asked = config["trainer"]["accelerator"], config["trainer"]["precision"]
+    try:
+        trainer: pl.Trainer = build(
+            config["trainer"],
+            max_epochs=config["epochs"],
+            callbacks=list(callbacks),
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+    except UserError as error:
+        raise UserError(f"trainer.accelerator={accelerator} cannot be had here ({error}); give auto or cpu.") from error
     if trainer.precision != asked:  # Lightning takes another where one cannot be had
         raise UserError(f"trainer.precision={asked} needs a GPU; give {trainer.precision} or 32-true.")
     return trainer

@@ -94,6 +94,9 @@ def _check_keys(config: dict[str, Any]) -> None:
     for key in ("names", "analysis"):
         if not isinstance(config[key], dict):
             raise UserError(f"{key}={config[key]} is not what conf/train.yaml has there; leave {key}= out.")
+    for key in ("data", "model", "optimizer", "sequence", "strategy"):
+        if key not in config["names"]:
+            raise UserError(f"names.{key} is missing; a run cannot do without, so leave out ~names.{key}.")
     parts = {group: config[group] for group in _PARTS}
     parts |= {"warmup": config["warmup"]} if config["warmup"] else {}
     if isinstance(config["probes"], dict):

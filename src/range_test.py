@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from src.data.in_memory import InMemoryDataModule
     from src.modules.block import BlockModule
 
+_SETTINGS = {"lr_min", "lr_max", "steps", "repeats", "blow_up"}
 _LEAST_STEPS = 100
 _NOT_TESTED = ("lr", "epochs", "sequence", "strategy", "warmup", "probes", "range_test")
 
@@ -45,8 +46,8 @@ def range_test(config: Mapping[str, Any]) -> tuple[float, list[str]]:
     from src.analysis import range_test as analysis
     from src.analysis.figures import save
 
+    _check(config.get("range_test"))
     settings = config["range_test"]
-    _check(settings)
     rates = np.geomspace(settings["lr_min"], settings["lr_max"], settings["steps"])
     seeds = range(config["seed"], config["seed"] + settings["repeats"])
     curves = [losses_at(rates, {**config, "seed": seed}) for seed in seeds]
@@ -78,6 +79,8 @@ def result_folder(config: Mapping[str, Any]) -> Path:
 def _check(settings: Any) -> None:
     if not isinstance(settings, Mapping):
         raise UserError(f"range_test={settings} is not allowed; set what belongs to it, such as range_test.steps=500.")
+    if odd := sorted(_SETTINGS ^ set(settings)):
+        raise UserError(f"range_test needs {', '.join(sorted(_SETTINGS))} and nothing else; look at {', '.join(odd)}.")
     low, high, blow_up = (settings[key] for key in ("lr_min", "lr_max", "blow_up"))
     for key in ("lr_min", "lr_max", "blow_up"):
         if isinstance(settings[key], bool) or not isinstance(settings[key], int | float):

@@ -71,12 +71,13 @@ class RunRecord:
         """Writes what the newest row changes, after `open_board`; the checkpoint, if any, goes with the history."""
         assert self._board is not None
         row = self.rows[-1]
+        # Before the checkpoint: what a killed epoch leaves behind it here is dropped, what it lacks would stay away.
+        self._board.log_metrics({k: v for k, v in row.items() if k != "epoch" and v is not None}, row["epoch"])
+        self._board.experiment.flush()
         self.folder.write_history(self.rows)
         if save_checkpoint is not None:
             save_checkpoint()
         self.folder.write_result(self.result() | {"status": "running"})
-        self._board.log_metrics({k: v for k, v in row.items() if k != "epoch" and v is not None}, row["epoch"])
-        self._board.experiment.flush()
         # Where several runs train in one process, `run` says to whose log this goes.
         text = ", ".join(f"{key} {value}" for key, value in row.items())
         log.info("%s", text, extra={"run": self.folder.path})

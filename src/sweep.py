@@ -99,19 +99,24 @@ def plan(configs: Sequence[Mapping[str, Any]], overrides: Sequence[Sequence[str]
     return list(runs.values())
 
 
-def refuse(configs: Iterable[Mapping[str, Any]]) -> None:
+def refuse(configs: Iterable[Mapping[str, Any]], trained_here: bool = True) -> None:
     """Builds, without reading any data, one of each combination of parts that the runs will be made of.
 
     For a process that may import torch.
 
+    Args:
+        configs: resolved, one per run.
+        trained_here: whether it is this machine that has to have the device and the precision.
+
     Raises:
-        UserError: a part refuses its arguments, or network and data do not fit.
+        UserError: a part refuses its arguments, network and data do not fit, or the device cannot be had.
     """
     from src import assembly
 
+    groups = ["data", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "init_from", "lr", "epochs"]
+    groups += ["trainer"] if trained_here else []
     seen = set()
     for config in configs:
-        groups = ("data", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "init_from", "lr", "epochs")
         combination = json.dumps([config[group] for group in groups], sort_keys=True, default=str)
         if combination in seen:
             continue
@@ -122,6 +127,8 @@ def refuse(configs: Iterable[Mapping[str, Any]]) -> None:
         # How many steps an epoch has only the data tell; with so many nothing is refused that fits in the end.
         rate = assembly.build_schedule(config, steps_per_epoch=_MANY_STEPS).rate
         assembly.build_module(config, net, data, rate).configure_optimizers()
+        if trained_here:
+            assembly.build_trainer(config, [])
 
 
 def attempt(config: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -17,7 +17,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -98,6 +98,8 @@ def train_stack(configs: Sequence[Config], options: Options) -> None:
         UserError: the data or a folder are not usable, or the data have changed since the runs were begun.
     """
     _allow_many_files()
+    # Whoever deletes a run's folder wants it trained anew.
+    new = {path.name for path in map(run_path, configs) if not RunFolder(path).config_file.exists()}
     with ExitStack() as held:
         configs = [config for config in configs if _enter(config, held)]
         if not configs:
@@ -108,7 +110,7 @@ def train_stack(configs: Sequence[Config], options: Options) -> None:
         if data.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # all batches of an epoch but one have the same shape
         members = [_member(config, data) for config in configs]
-        for checkpoint, part in _by_checkpoint(members):
+        for checkpoint, part in _by_checkpoint(members, new):
             sizes = [len(part)] if checkpoint else _sizes(part, data, options)
             for size in sizes:
                 _train_what_fits(part[:size], data, checkpoint, options)
@@ -130,7 +132,7 @@ def _enter(config: Config, held: ExitStack) -> bool:
     folder = RunFolder(run_path(config))
     if (folder.result() or {}).get("status") in FINISHED:
         return False
-    if folder.checkpoint_file.exists():
+    if folder.checkpoint_file.exists() or folder.previous_checkpoint_file.exists():
         return False
     try:
         held.enter_context(folder.training(config, blank=summarise(config, [])))
@@ -156,11 +158,14 @@ def _checkpoints(folder: RunFolder) -> list[tuple[Path, list[str]]]:
     return [(checkpoint, names) for _, checkpoint, names in sorted(found, reverse=True)]
 
 
-def _by_checkpoint(members: Sequence[Member]) -> Iterator[tuple[Path | None, list[Member]]]:
-    """The members of each stack that was interrupted, with its checkpoint, and those that begin, with None."""
+def _by_checkpoint(members: Sequence[Member], new: Collection[str] = ()) -> Iterator[tuple[Path | None, list[Member]]]:
+    """The members of each stack that was interrupted, with its checkpoint, and those that begin, with None.
+
+    Those named in `new` begin, whatever a checkpoint holds of them.
+    """
     left = {member.name: member for member in members}
     for checkpoint, names in _checkpoints(members[0].folder):
-        part = [left.pop(name) for name in names if name in left]
+        part = [left.pop(name) for name in names if name in left and name not in new]
         if part:
             yield (checkpoint if checkpoint.exists() else None), part
     if left:
@@ -172,6 +177,8 @@ def _remove_checkpoints_of_finished(study: Path) -> None:
         if all((RunFolder(study / name).result() or {}).get("status") in FINISHED for name in names):
             checkpoint.unlink(missing_ok=True)
             checkpoint.with_suffix(".json").unlink(missing_ok=True)
+            for leftover in checkpoint.parent.glob(f".{checkpoint.stem}.*"):  # of a process that was killed
+                leftover.unlink(missing_ok=True)
     with suppress(OSError):
         (study / ".population").rmdir()
 

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
+from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 from torch import nn
 
 from src import assembly
 from src.errors import UserError
+from src.schedule.sequences import Cosine, Warmup
 
 MEMORY_TAKEN = """
 import ctypes, resource, sys
@@ -89,3 +92,45 @@ def test_a_precision_that_the_device_lacks_is_refused(run_config: Callable[..., 
     config = run_config("trainer.precision=16-mixed", "trainer.accelerator=cpu")
     with pytest.raises(UserError, match="precision=16-mixed needs a GPU; give bf16-mixed or 32-true"):
         assembly.build_trainer(config, [])
+
+
+def test_a_device_that_this_machine_lacks_is_refused(
+    run_config: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CUDAAccelerator, "is_available", lambda: False)
+    monkeypatch.setattr(MPSAccelerator, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"^trainer\.accelerator=gpu cannot be had here \(.*\); give auto or cpu\.$"):
+        assembly.build_trainer(run_config("trainer.accelerator=gpu"), [])
+
+
+def test_what_cannot_be_imported_is_told_why() -> None:
+    with pytest.raises(UserError, match=r"src\.models\.mnist_cnn\.MnistCNNN.*: .*has no attribute|MnistCNNN"):
+        assembly.build({"_target_": "src.models.mnist_cnn.MnistCNNN"})
+    with pytest.raises(UserError, match=r"src\.models\.nonesuch.*No module named"):
+        assembly.build({"_target_": "src.models.nonesuch.Net"})
+
+
+def test_an_optimizer_that_cannot_have_both_is_refused(run_config: Callable[..., dict[str, Any]]) -> None:
+    config = run_config("optimizer=adam", "+optimizer.fused=true", "+optimizer.foreach=true")
+    data = assembly.build_data(config)
+    with pytest.raises(UserError, match="optimizer=adam cannot be used here"):
+        assembly.build_module(config, assembly.build_network(config, data), data, 0.1)
+
+
+def test_seeds_draw_weights_of_their_own(run_config: Callable[..., dict[str, Any]]) -> None:
+    first, again, other = (
+        assembly.build_network(config, assembly.build_data(config))
+        for config in (run_config("seed=0"), run_config("seed=0", "lr=0.5"), run_config("seed=1"))
+    )
+    for one, same, another in zip(first.parameters(), again.parameters(), other.parameters(), strict=True):
+        assert torch.equal(one, same)
+        assert not torch.equal(one, another)
+
+
+def test_a_sequence_ends_with_its_run_unless_it_is_told_where(run_config: Callable[..., dict[str, Any]]) -> None:
+    warm = run_config("sequence=cosine", "warmup=linear", "warmup.length=2", "epochs=6")
+    sequence = assembly.build_schedule(warm, steps_per_epoch=10).sequence
+    assert isinstance(sequence, Warmup)
+    assert sequence.sequence == Cosine(0.01, total=4)
+    told = run_config("sequence=cosine", "sequence.total=7", "epochs=6")
+    assert assembly.build_schedule(told, steps_per_epoch=10).sequence == Cosine(0.01, total=7)

@@ -40,6 +40,7 @@ Configure = Callable[..., dict[str, Any]]
         ("~optimizer", "optimizer is missing; .* leave out ~optimizer"),
         ("~seed", "seed is missing"),
         ("~names", "names is missing"),
+        ("~names.model", r"names\.model is missing"),
         (
             "+warmup.length=1",
             r"warmup=\{'length': 1\} names no class; .* linear, none",

@@ -1,6 +1,7 @@
 """The range test on a real network: its losses are those of training, and what it prints can be run."""
 
 import csv
+import re
 import shlex
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
+from src import range_test as module
 from src.config import compose
 from src.errors import UserError
 from src.range_test import losses_at, range_test, result_folder, training_command
@@ -33,8 +35,10 @@ def range_config(run_config: Configure) -> Configure:
     return configuration
 
 
-def test_at_one_rate_it_is_training(range_config: Configure) -> None:
-    config = range_config("sequence=constant", "optimizer=momentum", "model.dropout=0.3", "lr=0.02", "batch_size=20")
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_at_one_rate_it_is_training(range_config: Configure, precision: str) -> None:
+    choices = ("sequence=constant", "optimizer=momentum", "model.dropout=0.3", f"trainer.precision={precision}")
+    config = range_config(*choices, "lr=0.02", "batch_size=20")
     train(config)
     steps = 13  # of 256 samples: twelve batches of 20 and one of 16
     losses = losses_at(np.full(3 * steps, 0.02), config).reshape(3, steps)
@@ -75,6 +79,35 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert (folder / "range_test.png").stat().st_size > 1000
 
 
+def test_the_limit_at_the_start_is_that_of_the_sharpness_there(range_config: Configure) -> None:
+    _, sentences = range_test(range_config(repeats=1))
+    found = re.search(r"sharpness is ([\d.]+), .* up to the rate ([\d.]+);", " ".join(sentences))
+    assert found
+    assert float(found[1]) * float(found[2]) == pytest.approx(2, rel=0.1)
+
+
+def test_where_no_rate_helps_the_losses_are_there_to_look_at(range_config: Configure) -> None:
+    """The figure of a test before would show others."""
+    config = range_config(lr_min=1e-12, lr_max=1e-11)
+    folder = result_folder(config)
+    folder.mkdir(parents=True)
+    (folder / "range_test.png").touch()
+    with pytest.raises(UserError, match="never fell"):
+        range_test(config)
+    assert [file.name for file in folder.iterdir()] == ["losses.csv"]
+    assert len((folder / "losses.csv").read_text().splitlines()) == 101
+
+
+def test_losses_are_kept_as_far_as_any_network_came(range_config: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    falling = np.linspace(2.3, 0.1, 100)
+    monkeypatch.setattr(module, "losses_at", lambda rates, config: falling[: 90 + config["seed"]])
+    config = range_config()
+    range_test(config)
+    with (result_folder(config) / "losses.csv").open(newline="") as file:
+        *_, last = csv.DictReader(file)
+    assert (last["loss_seed0"], float(last["loss_seed1"])) == ("", pytest.approx(falling[90]))
+
+
 def test_adam_has_no_limit_before_it_starts(range_config: Configure) -> None:
     rate, sentences = range_test(range_config("optimizer=adam", lr_min=1e-6, repeats=1))
     assert 1e-5 < rate < 0.1
@@ -94,8 +127,20 @@ def test_the_command_repeats_what_was_tested() -> None:
         ({"steps": 50}, "steps=50 .* at least 100"),
         ({"repeats": 0}, "repeats=0 .* at least 1"),
         ({"blow_up": 1.0}, "above 1"),
+        ({"stepz": 500}, "nothing else; look at stepz"),
     ],
 )
 def test_settings_that_allow_no_test(range_config: Configure, settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         range_test(range_config(**settings))
+
+
+@pytest.mark.parametrize("left_out", ["range_test", "lr_min"])
+def test_settings_that_are_left_out(range_config: Configure, left_out: str) -> None:
+    config = range_config()
+    if left_out == "range_test":
+        del config["range_test"]
+    else:
+        del config["range_test"][left_out]
+    with pytest.raises(UserError, match=r"^range_test.*"):
+        range_test(config)

@@ -41,7 +41,10 @@ def test_what_shapes_the_result_names_another_folder(run_config: Configure, over
 
 def test_where_and_what_for_do_not(run_config: Configure) -> None:
     same = run_config("trainer.accelerator=auto", "data=mnist", "model=mnist_cnn", "data.root=/here")
-    other = run_config("study=other", "output_dir=elsewhere", "data=mnist", "model=mnist_cnn", "data.root=/there")
+    other = run_config(
+        *("study=other", "output_dir=elsewhere", "data=mnist", "model=mnist_cnn", "data.root=/there"),
+        *("data.block_size=3", "+trainer.profiler=simple", "analysis.convergence_tolerance=0.05"),
+    )
     assert config_hash(same) == config_hash(other)
     assert run_path(other).parent == Path("elsewhere/other")
 
@@ -55,6 +58,15 @@ def test_aliases_and_spellings_of_a_number_find_the_same_folder(run_config: Conf
     assert run_path(run_config("sequence=seq3")) == run_path(run_config("sequence=exponential"))
     assert run_path(run_config("lr=1")) == run_path(run_config("lr=1.0"))
     assert run_path(run_config("optimizer.momentum=0")) == run_path(run_config("optimizer.momentum=0.0"))
+
+
+def test_what_a_killed_process_was_writing_goes(run_config: Configure, tmp_path: Path) -> None:
+    leftovers = [tmp_path / ".history.csv.123", tmp_path / "checkpoints" / ".last.ckpt.123"]
+    leftovers[1].parent.mkdir()
+    for leftover in leftovers:
+        leftover.touch()
+    with RunFolder(tmp_path).training(run_config(), blank={}):
+        assert not any(leftover.exists() for leftover in leftovers)
 
 
 @given(st.lists(st.tuples(numbers, numbers, numbers | st.none()), min_size=1, max_size=5))

@@ -57,6 +57,20 @@ def test_refuse_finds_the_one_run_that_cannot_be_built(run_config: RunConfig, ov
         refuse([run_config(), run_config(*overrides)])
 
 
+def test_how_long_a_run_is_tells_runs_apart_too(run_config: RunConfig) -> None:
+    warm = ("warmup=linear", "warmup.length=5")
+    refuse([run_config(*warm, "epochs=20")])
+    with pytest.raises(UserError, match=r"warmup\.length=5 is too long"):
+        refuse([run_config(*warm, "epochs=20"), run_config(*warm, "epochs=3")])
+
+
+def test_the_device_is_looked_at_where_the_runs_are_trained(run_config: RunConfig) -> None:
+    config = run_config("trainer.precision=16-mixed")  # on a CPU
+    refuse([config], trained_here=False)
+    with pytest.raises(UserError, match=r"trainer\.precision=16-mixed needs a GPU"):
+        refuse([config])
+
+
 def test_attempt_says_how_it_ended(run_config: RunConfig) -> None:
     config = run_config("epochs=1", "data.limit=64")
     run = Run(config, {})

@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 import torch
 from conftest import REPOSITORY
+from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from src import assembly
 from src.errors import RunBusy, UserError
 from src.modules.block import BlockModule
 from src.run_folder import RunFolder, run_path
-from src.train import train
+from src.train import objective, train
 
 Config = dict[str, Any]
 Configure = Callable[..., Config]
@@ -51,6 +52,8 @@ def test_a_run_leaves_what_the_design_says(run_config: Configure) -> None:
     assert folder.config() == config
     assert [row["lr"] for row in folder.history()] == [0.01, 0.01 * 0.9, 0.01 * 0.9**2]
     assert result["val_loss"] == folder.history()[-1]["val_loss"]
+    seconds = sum(row["seconds"] for row in folder.history())
+    assert result["samples_per_second"] == pytest.approx(3 * result["train_samples"] / seconds)
     assert result["best_val_accuracy"] == max(row["val_accuracy"] for row in folder.history())
     assert (folder.path / "train.log").read_text().count("src.recorder: epoch") == 3
     assert not list(folder.path.glob("**/.*.[0-9]*"))
@@ -171,6 +174,29 @@ def test_a_spoiled_checkpoint_costs_one_epoch(run_config: Configure, tmp_path: P
     assert "cannot be read and is passed over" in folder.log_file.read_text()
     assert f"going on after epoch {done - 1}\n" in folder.log_file.read_text()
     assert history_without_seconds(config) == history_without_seconds(whole)
+
+
+def test_time_and_curves_of_a_run_go_on(run_config: Configure) -> None:
+    """Seconds of earlier sittings count; points that a killed epoch left behind its checkpoint do not."""
+    config = run_config("epochs=9")
+    interrupt_after(config, epochs=2)
+    folder = RunFolder(run_path(config))
+    kept = torch.load(folder.checkpoint_file)
+    done = len(kept["callbacks"]["Recorder"]["rows"])
+    kept["callbacks"]["Recorder"]["wall_seconds"] = 1000.0
+    torch.save(kept, folder.checkpoint_file)
+    board = TensorBoardLogger(folder.path, name=None, version="", sub_dir="tensorboard")
+    board.log_metrics({"train_loss": -1.0}, step=done)
+    board.finalize("success")
+    assert train(config)["wall_seconds"] > 1000
+    curves = EventAccumulator(str(folder.path / "tensorboard")).Reload()
+    losses = [(event.step, event.value) for event in curves.Scalars("train_loss")]
+    assert losses == [(row["epoch"], pytest.approx(row["train_loss"])) for row in folder.history()]
+
+
+def test_a_run_is_for_its_accuracy_or_else_its_loss() -> None:
+    assert objective({"val_accuracy": 0.9, "val_loss": 0.3}) == 0.9
+    assert objective({"val_accuracy": None, "val_loss": 0.3}) == 0.3
 
 
 def test_a_spoiled_result_is_not_a_finished_run(run_config: Configure) -> None:

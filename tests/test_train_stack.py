@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 import time
@@ -261,16 +262,84 @@ def test_changed_data_are_noticed(grid: Callable[..., list[Config]], monkeypatch
     monkeypatch.setattr("src.data.in_memory.InMemoryDataModule.fingerprint", "of other data")
     with pytest.raises(UserError, match=r"data have changed since .* up to epoch 1;"):
         train_stack(configs, Options())
+    for config in configs:
+        shutil.rmtree(folder(config).path)  # as the sentence says
+    train_stack(configs, Options())
+    assert [folder(config).result()["status"] for config in configs] == ["completed"] * 2
 
 
-def test_finished_busy_and_begun_runs_are_left_alone(
+def test_a_run_whose_folder_was_deleted_is_trained_anew(
     grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    configs = grid("broken")[:3]
+    interrupt(configs, 2, monkeypatch)
+    shutil.rmtree(folder(configs[0]).path)
+    train_stack(configs, Options())
+    logs = [folder(config).log_file.read_text() for config in configs]
+    assert ["src.recorder: epoch 0," in log for log in logs] == [True] * 3
+    assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
+    # The other two go on from their second epoch: each epoch is in their logs once.
+    assert [logs[0].count("epoch 0,"), logs[1].count("epoch 0,")] == [1, 1]
+    assert not (folder(configs[0]).path.parent / ".population").exists()
+
+
+def test_of_two_checkpoints_the_newest_counts(
+    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted after an epoch, then without one of its members after two more."""
+    configs = grid("broken")[:3]
+    interrupt(configs, 1, monkeypatch)
+    interrupt(configs[:2], 2, monkeypatch)
+    train_stack(configs, Options())
+    log = folder(configs[0]).log_file.read_text()
+    assert [f"src.train_stack: going on after epoch {epoch}\n" in log for epoch in (1, 3)] == [True] * 2
+    assert log.index("after epoch 3") < log.rindex("after epoch 1")  # the third goes on from where it was
+    assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
+
+
+def test_what_a_killed_stack_was_writing_goes_with_its_checkpoint(
+    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = grid("broken")[:2]
+    interrupt(configs, 1, monkeypatch)
+    place = folder(configs[0]).path.parent / ".population"
+    (checkpoint,) = place.glob("*.ckpt")
+    (place / f".{checkpoint.name}.123").write_bytes(b"half a state")
+    train_stack(configs, Options())
+    assert not place.exists()
+
+
+def test_every_epoch_and_seed_has_masks_of_its_own(
+    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds = []
+    train_epoch = Population.train_epoch
+    monkeypatch.setattr(Population, "train_epoch", lambda *a: (seeds.append(torch.initial_seed()), train_epoch(*a))[1])
+    for number, run in enumerate(_GRID[1:3]):  # of seed 0 and 1
+        train_stack(grid(f"seed{number}", of=[run]), Options())
+    assert len(set(seeds)) == len(seeds) == 8
+
+
+def test_the_time_of_a_stack_is_shared_out(grid: Callable[..., list[Config]]) -> None:
+    configs = grid("together")[:3]
+    started = time.perf_counter()
+    train_stack(configs, Options())
+    elapsed = time.perf_counter() - started
+    results = [folder(config).result() for config in configs]
+    spent = [sum(row["seconds"] for row in folder(config).history()) for config in configs]
+    assert sum(spent) <= sum(result["wall_seconds"] for result in results) <= elapsed
+    for result, seconds in zip(results, spent, strict=True):
+        assert result["samples_per_second"] == pytest.approx(4 * 100 / seconds)
+
+
+@pytest.mark.parametrize("kept", ["checkpoint_file", "previous_checkpoint_file"])
+def test_finished_busy_and_begun_runs_are_left_alone(grid: Callable[..., list[Config]], kept: str) -> None:
     configs = grid("some")
     finished, busy, begun, left = configs[3], configs[0], configs[1], configs[2]
     train(finished)
-    folder(begun).checkpoint_file.parent.mkdir(parents=True)
-    folder(begun).checkpoint_file.write_bytes(b"of a run that was interrupted")
+    begun_file = getattr(folder(begun), kept)
+    begun_file.parent.mkdir(parents=True)
+    begun_file.write_bytes(b"of a run that was interrupted")
     before = folder(finished).result()
     with folder(busy).training(busy, blank=summarise(busy, [])):
         train_stack(configs, Options())

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import log, nan
+from math import isnan, log, nan
 
 # The error has arrived when this part of it is left.
 ARRIVED = 0.01
 # Float32 keeps seven digits: distances below this part of the first are rounding.
 _RESOLVED = 1e-4
-# The long run: the last so many steps, when the parts of the error that shrink faster are gone.
+# The long run: the last so many steps that were measured, when the parts of the error that shrink faster are gone.
 _LONG_RUN = 5
 
 
@@ -36,25 +36,28 @@ def best_rate(curvatures: Sequence[float]) -> float:
 
 
 def contraction(distances: Sequence[float]) -> float:
-    """The factor per step over the last five steps that are still above rounding; nan with fewer than two distances.
+    """The factor per step over the last six distances that are still above rounding; nan with fewer than two.
 
     Args:
-        distances: of the weights to the minimum, before each step.
+        distances: of the weights to the minimum, before each step; nan where none was measured.
     """
-    resolved = [distance for distance in distances if distance > _RESOLVED * distances[0]][-_LONG_RUN - 1 :]
+    resolved = [(step, distance) for step, distance in enumerate(distances) if distance > _RESOLVED * distances[0]]
     if len(resolved) < 2:
         return nan
-    return (resolved[-1] / resolved[0]) ** (1 / (len(resolved) - 1))
+    (first, before), (last, after) = resolved[-_LONG_RUN - 1 :][0], resolved[-1]
+    return (after / before) ** (1 / (last - first))
 
 
 def arrival_step(distances: Sequence[float]) -> float | None:
-    """Steps until 1% of the distance is left, interpolated between two steps as a geometric decay; None for never.
+    """Steps until 1% of the distance is left, interpolated between two as a geometric decay; None for never.
 
     Args:
-        distances: of the weights to the minimum, before each step.
+        distances: of the weights to the minimum, before each step; nan where none was measured.
     """
     goal = ARRIVED * distances[0]
-    for step, (before, after) in enumerate(pairwise(distances)):
+    measured = [(step, distance) for step, distance in enumerate(distances) if not isnan(distance)]
+    for (step, before), (later, after) in pairwise(measured):
         if after <= goal:
-            return step + log(before / goal) / log(before / after)
+            # A decay to nothing is none: it was over with that step.
+            return step + (later - step) * log(before / goal) / log(before / after) if after else float(later)
     return None

@@ -32,17 +32,19 @@ def has_nonfinite_loss(rows: Sequence[Row]) -> bool:
 
 def has_diverged(rows: Sequence[Row], classes: int | None) -> bool:
     """Whether a loss is not finite, or the last training loss is over ten times the one the run started from."""
-    return has_nonfinite_loss(rows) or (bool(rows) and rows[-1]["train_loss"] > DIVERGED_RATIO * _first(rows, classes))
+    return has_nonfinite_loss(rows) or (bool(rows) and rows[-1]["train_loss"] > DIVERGED_RATIO * _start(rows, classes))
 
 
-def _first(rows: Sequence[Row], classes: int | None) -> float:
-    """The training loss that a run started from.
+def _start(rows: Sequence[Row], classes: int | None) -> float:
+    """The loss that a run started from: of guessing, or for regression, where that is not known, the first row's.
 
-    The first row's is a mean over an epoch, which may have blown up by then: no network is set up to start above the
-    loss of guessing.
+    The first row's is a mean over an epoch, within which a run may have learned most of it, or blown up.
     """
-    first = rows[0]["train_loss"]
-    return first if classes is None else min(first, math.log(classes))
+    return rows[0]["train_loss"] if classes is None else math.log(classes)
+
+
+def _origin(classes: int | None) -> str:
+    return "the first training loss" if classes is None else f"the loss of guessing among {classes} classes"
 
 
 @dataclass(frozen=True)
@@ -128,15 +130,14 @@ def diagnose(history: Sequence[Row], classes: int | None, thresholds: Thresholds
 
 
 def _divergence(history: Sequence[Row], classes: int | None) -> str:
-    first, last = _first(history, classes), history[-1]["train_loss"]
     if has_nonfinite_loss(history):
         losses = ((row["train_loss"], row["val_loss"]) for row in history)
         broken = next(epoch for epoch, pair in enumerate(losses) if not all(map(math.isfinite, pair)))
         before = f"; the training loss before was {_loss(history[broken - 1]['train_loss'])}" if broken else ""
         return f"A loss was not finite after {_epochs(broken + 1)}{before}."
     return (
-        f"The training loss started at {_loss(first)} and was {_loss(last)} after {_epochs(len(history))}: "
-        f"over {DIVERGED_RATIO:g} times as high."
+        f"The training loss was {_loss(history[-1]['train_loss'])} after {_epochs(len(history))}, over "
+        f"{DIVERGED_RATIO:g} times {_origin(classes)}, {_loss(_start(history, classes))}."
     )
 
 
@@ -160,9 +161,7 @@ class _Curves:
     def of(cls, history: Sequence[Row], classes: int | None) -> _Curves:
         train, val = ([row[column] for row in history] for column in ("train_loss", "val_loss"))
         rates = [row.get("lr", 1.0) for row in history]
-        if classes is None:
-            return cls(train, val, train[0], "the first training loss", rates)
-        return cls(train, val, math.log(classes), f"the loss of guessing among {classes} classes", rates)
+        return cls(train, val, _start(history, classes), _origin(classes), rates)
 
     def __len__(self) -> int:
         return len(self.train)

@@ -37,7 +37,8 @@ class Reading(NamedTuple):
         steepest: the rate at which the loss falls fastest per decade.
         largest_stable: the last rate before the loss rises for good, by half of its whole fall, off its lowest.
         slope: of the loss at `steepest`, nats per decade.
-        rose: whether the loss was seen to rise so, or to blow up; if not, `largest_stable` is the last rate tried.
+        rose: whether the loss was seen to rise so, or to blow up; if not, `largest_stable` is the last rate whose
+            outcome was seen.
     """
 
     rates: np.ndarray
@@ -148,8 +149,8 @@ def sentences(reading: Reading, adaptive: bool) -> list[str]:
         )
     else:
         top = (
-            f"It lost no half of that up to the last rate, {reading.largest_stable:.2g}, so the largest stable rate "
-            "lies above: raise range_test.lr_max."
+            f"It lost no half of that up to {reading.largest_stable:.2g}, the last rate whose outcome was seen, so the "
+            "largest stable rate lies above: raise range_test.lr_max."
         )
     reason = (
         "half way between these two on the logarithmic axis, because an adaptive optimizer keeps the loss low at "

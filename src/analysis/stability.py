@@ -41,7 +41,7 @@ def largest_stable_rate(algorithm: str, settings: Mapping[str, Any], sharpness: 
 
 
 def _limit_times_rate(algorithm: str, settings: Mapping[str, Any]) -> float | None:
-    if settings.get("maximize") or settings.get("amsgrad"):
+    if any(settings.get(other) for other in ("maximize", "amsgrad", "decoupled_weight_decay")):
         return None
     if algorithm == "SGD":
         momentum = settings["momentum"]

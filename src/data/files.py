@@ -21,6 +21,9 @@ from src.errors import UserError
 
 _DOWNLOAD_TIMEOUT = 30  # seconds without a byte
 
+# Raised whenever a dataset's decoding changes: copies of before are then decoded anew.
+_DECODING = 2
+
 
 class Decoded(NamedTuple):
     """Pixels uint8 (N, H, W, C) and labels int64 (N,); no rows for test if the dataset has no test set."""
@@ -46,7 +49,8 @@ def decoded_copy(
     """The dataset's arrays, mapped from `<root>/.decoded/`, so that processes share the memory they are in.
 
     The copy is made if it is missing, truncated, or made from other files than those found (by name, size and
-    time of change); it then replaces the dataset's earlier copy. One process makes it while others wait.
+    time of change) or by an earlier version's decoding; it then replaces the dataset's earlier copy. One process
+    makes it while others wait.
     Where nothing can be written, the arrays are decoded into this process's own memory.
 
     Args:
@@ -86,7 +90,7 @@ def _alone(folder: Path, dataset: str) -> Iterator[bool]:
 
 
 def _key(root: Path, sources: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{_DECODING}\n".encode())
     for path in sources:
         stat = path.stat()
         digest.update(f"{path.relative_to(root)}\n{stat.st_size}\n{stat.st_mtime_ns}\n".encode())

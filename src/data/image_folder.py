@@ -13,17 +13,19 @@ from src.data.files import Decoded, decoded_copy
 from src.data.in_memory import InMemoryDataModule, Split, check_whole_number
 from src.errors import UserError
 
-# Folders that people name after a part of the data: beside class folders they are none.
-_SPLITS = ("training", "val", "valid", "validation", "test", "testing")
+# What people call the folder of the validation set, the first found being it; and what else beside class folders is no
+# class.
+_HELD_OUT = ("val", "valid", "validation", "test", "testing")
+_SPLITS = ("training", *_HELD_OUT)
 
 
 class ImageFolder(InMemoryDataModule):
     """Images in folders named after their classes, brought to one size (the aspect ratio is not kept).
 
-    `images` has a folder `train` and beside it `val` or `test` (the validation set; `val` if both are there),
-    each with a folder per class; or it, or `train` alone, has a folder per class, and a stratified part
-    (`val_fraction`, by default a fifth) is the validation set. Classes are numbered in the order of their
-    names.
+    `images` has a folder `train` and beside it `val`, `valid` or `validation`, or else `test` or `testing` (the
+    validation set), each with a folder per class; or it, or `train` alone, has a folder per class, and a
+    stratified part (`val_fraction`, by default a fifth) is the validation set. Classes are numbered in the order
+    of their names.
 
     Args:
         images: their folder. Unlike the `root` of other datasets it says which data these are, not just where.
@@ -58,8 +60,8 @@ class ImageFolder(InMemoryDataModule):
         if not self.root.is_dir():
             raise UserError(f"data.images={self.root} is not a folder; give the folder your images are in.")
         self._train = self.root / "train" if (self.root / "train").is_dir() else self.root
-        tests = [self.root / name for name in ("val", "test") if self._train != self.root]
-        self._test = next((folder for folder in tests if folder.is_dir()), None)
+        beside = {path.name.lower(): path for path in self.root.iterdir() if path.is_dir() and self._train != self.root}
+        self._test = next((beside[name] for name in _HELD_OUT if name in beside), None)
         self.names = _class_names(self._train)
         splits = [name for name in self.names if name.lower() in _SPLITS]
         if splits and self._train == self.root:

@@ -19,8 +19,7 @@ class Line(InMemoryDataModule):
         batch_size: points per step; `n` for full-batch gradient descent.
         seed: of the run.
         n: how many points.
-        noise: "uniform" on [0, 1), as the document's code has it, or "gaussian" with mean 0 and deviation 1,
-        as its
+        noise: "uniform" on [0, 1), as the document's code has it, or "gaussian" with mean 0 and deviation 1, as its
             text says.
         split_seed: draws the points, the same for every seed of a run.
         block_size: batches per Block.

@@ -16,8 +16,9 @@ class Linear(nn.Module):
 
     def __init__(self, start: Sequence[float] = (-1.0, 1.0)) -> None:
         super().__init__()
-        if len(start) == 0 or not all(isinstance(value, int | float) for value in start):
-            raise ValueError(f"model.start={list(start)} is not allowed; give a number per input, such as [-1, 1]")
+        numbers = isinstance(start, list | tuple) and all(isinstance(value, int | float) for value in start)
+        if not numbers or not start:
+            raise ValueError(f"model.start={start} is not allowed; give a number per input, such as [-1, 1]")
         self.input_shape = (len(start),)
         self.weight = nn.Parameter(torch.tensor(start, dtype=torch.float32))
 

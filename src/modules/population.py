@@ -70,7 +70,7 @@ class Population:
 
     Args:
         module: says what the loss and a hit are, and how the network is built.
-        nets: the members with their initial weights; they are copied.
+        nets: the members with their initial weights; they are copied. All weights are trained.
         optimizers: the configuration of each member's optimizer; their `shared_settings` are equal.
         data: whose batches to train on, on the device to train on.
         seeds: of the members' batches.
@@ -79,6 +79,9 @@ class Population:
             innermost in memory, or `MatmulConv2d`. The function is the same.
         graphs: whether to use CUDA graphs, on a GPU.
         compiled: whether the networks go through torch.compile.
+
+    Raises:
+        ValueError: a weight is frozen.
 
     Attributes:
         weights, buffers: by name, (members, ...) each.
@@ -97,6 +100,8 @@ class Population:
         graphs: bool = True,
         compiled: bool = False,
     ) -> None:
+        if not all(weight.requires_grad for weight in nets[0].parameters()):
+            raise ValueError("a network with frozen weights cannot be trained in a stack")
         device = data.device
         self._module = module
         self._data = data

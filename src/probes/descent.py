@@ -60,7 +60,9 @@ class Descent(Probe):
         values = _numbered("weight", weights)
         if not hessian.isfinite().all():
             return values | _numbered("curvature", torch.full_like(weights, torch.nan)) | {"distance": float("nan")}
-        step = torch.linalg.pinv(hessian, hermitian=True) @ gradient.double().cpu()
+        # Eigenvalues that are rounding of the weights' type are none.
+        rounding = len(weights) * torch.finfo(weights.dtype).eps
+        step = torch.linalg.pinv(hessian, rtol=rounding, hermitian=True) @ gradient.double().cpu()
         return values | _numbered("curvature", torch.linalg.eigvalsh(hessian)) | {"distance": step.norm().item()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,12 +35,14 @@ class Sharpness(Probe):
     def measure(self, module: BlockModule, optimizer: Optimizer, inputs: Tensor, targets: Tensor) -> dict[str, float]:
         group = optimizer.param_groups[0]
         parameters = [parameter for parameter in group["params"] if parameter.requires_grad]
+        if type(optimizer) is Adam:  # which has no state for what the loss does not depend on
+            parameters = [parameter for parameter in parameters if parameter in optimizer.state]
         loss = module.criterion(module.net(inputs), targets)
         gradient, product = gradient_and_product(loss, parameters)
         values = {"sharpness": largest_eigenvalue(product, gradient)}
         limit = stability_limit(type(optimizer).__name__, group)
         if type(optimizer) is Adam and limit is not None:
-            root = adam_preconditioner(optimizer, group).rsqrt()
+            root = adam_preconditioner(optimizer, group, parameters).rsqrt()
 
             def preconditioned(vector: Tensor) -> Tensor:
                 scaled = root * vector
@@ -51,15 +54,16 @@ class Sharpness(Probe):
         return values
 
 
-def adam_preconditioner(optimizer: Adam, group: dict[str, Any]) -> Tensor:
-    """The diagonal (n,) of P: a step of Adam is -lr P^-1 m, with m the plain moving average of the gradients.
+def adam_preconditioner(optimizer: Adam, group: dict[str, Any], parameters: Sequence[Tensor]) -> Tensor:
+    """The diagonal (n,) of P for some parameters of a group.
 
+    A step of Adam is -lr P^-1 m, with m the plain moving average of the gradients.
     P = (1 - beta1^t) (sqrt(v / (1 - beta2^t)) + eps), as in Cohen et al. 2022, "Adaptive gradient methods at the
     edge of stability", section 2, with the bias corrections of Kingma & Ba 2015, algorithm 1.
     """
     first, second = group["betas"]
     rows = []
-    for parameter in group["params"]:
+    for parameter in parameters:
         state = optimizer.state[parameter]
         step = state["step"].item()
         root = (state["exp_avg_sq"] / (1 - second**step)).sqrt()

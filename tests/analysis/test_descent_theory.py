@@ -1,6 +1,6 @@
 """Theory and measurement of descent on a quadratic, held against descents in numpy."""
 
-from math import isnan
+from math import isnan, nan
 
 import numpy as np
 import pytest
@@ -41,6 +41,17 @@ def test_the_long_run_is_as_predicted(lr: float) -> None:
 def test_rounding_does_not_count() -> None:
     """The distance of a float32 descent stops shrinking at a millionth; what comes before decides."""
     assert contraction([max(0.5**k, 1e-6) for k in range(60)]) == pytest.approx(0.5)
+
+
+def test_distances_may_be_measured_now_and_then() -> None:
+    """A half per step, measured in every third: as far as from every one."""
+    sparse = [0.5**step if step % 3 == 0 else nan for step in range(30)]
+    assert contraction(sparse) == pytest.approx(0.5)
+    assert arrival_step(sparse) == pytest.approx(np.log2(100))
+
+
+def test_a_distance_of_nothing_has_arrived() -> None:
+    assert arrival_step([1.0, 0.5, 0.0]) == 2
 
 
 def test_arrival_is_when_a_hundredth_is_left() -> None:

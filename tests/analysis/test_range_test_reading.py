@@ -78,6 +78,16 @@ def test_blowing_up() -> None:
     assert has_blown_up([0.1] * 20 + [1.0] * 8, 4)
 
 
+@pytest.mark.parametrize(("lowest", "helps"), [(0.95, True), (0.99, False)])
+def test_a_fall_of_a_fiftieth_counts(lowest: float, helps: bool) -> None:
+    falling = np.interp(DECADES, [-3, -1], [2.3, 2.3 * lowest])
+    if helps:
+        assert 1e-3 < read(RATES, [falling]).steepest < 1e-1
+    else:
+        with pytest.raises(UserError, match="never fell"):
+            read(RATES, [falling])
+
+
 def test_no_rate_helps() -> None:
     with pytest.raises(UserError, match="never fell"):
         read(RATES, [np.full(300, 2.3)])

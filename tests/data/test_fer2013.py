@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from src.config import compose
+from src.data import fer2013
 from src.data.fer2013 import FER2013
 from src.errors import UserError
 from src.run_folder import RunFolder, run_path
@@ -104,6 +105,15 @@ def test_a_bad_row_is_named(tmp_path: Path, column: int, value: str, words: str)
 def test_a_file_that_is_not_fer2013_is_refused_in_a_sentence(tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "train.csv").write_text(content)
     with pytest.raises(UserError, match=rf"train.csv.*{words}"):
+        read(tmp_path)
+
+
+def test_lines_are_counted_through_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fer2013, "_CHUNK", 10)
+    table = rows()
+    table[25][0] = "happy"
+    write(tmp_path / "fer2013.csv", table)
+    with pytest.raises(UserError, match=r"fer2013.csv, line 27: "):
         read(tmp_path)
 
 

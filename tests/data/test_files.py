@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 from urllib.error import URLError
 
 import numpy as np
 import pytest
 
+from src.data import files
 from src.data.files import Decoded, check_md5, decoded_copy, download, make_root
 from src.errors import UserError
 
@@ -119,6 +122,24 @@ def test_where_nothing_can_be_written_the_arrays_are_held_in_memory(toy: Toy, ob
         assert not (toy.root / ".decoded").is_dir()
     finally:
         toy.root.chmod(0o755)
+
+
+def test_a_full_disk_is_no_reason_not_to_train(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(file: IO[bytes], array: np.ndarray) -> None:
+        file.write(b"the first bytes")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "save", save)
+    assert toy.read().train_labels.tolist() == [3, 1, 2]
+    assert [path.name for path in (toy.root / ".decoded").iterdir()] == [".toy.lock"]
+
+
+def test_what_an_earlier_version_decoded_is_decoded_anew(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy.read()
+    monkeypatch.setattr(files, "_DECODING", files._DECODING + 1)
+    toy.read()
+    assert toy.decodings == 2
+    assert len(toy.copies()) == len(Decoded._fields)
 
 
 def _count_decodings(root: Path, results: multiprocessing.SimpleQueue[tuple[int, int]]) -> None:

@@ -29,7 +29,7 @@ def read(root: Path, **options: Any) -> ImageFolder:
     return data
 
 
-@pytest.mark.parametrize("held_out", ["val", "test"])
+@pytest.mark.parametrize("held_out", ["val", "test", "valid", "Validation", "testing"])
 def test_train_and_held_out_folders(tmp_path: Path, held_out: str) -> None:
     draw(tmp_path / "train", 5)
     draw(tmp_path / held_out, 2)
@@ -48,6 +48,15 @@ def test_val_comes_before_test(tmp_path: Path) -> None:
     for name, count in (("train", 3), ("val", 2), ("test", 4)):
         draw(tmp_path / name, count)
     assert len(read(tmp_path).val) == 4
+
+
+def test_images_lie_at_any_depth_and_hidden_files_are_none(tmp_path: Path) -> None:
+    draw(tmp_path, 5)
+    (tmp_path / "red" / "deeper").mkdir()
+    (tmp_path / "red" / "0.png").rename(tmp_path / "red" / "deeper" / "0.png")
+    (tmp_path / "red" / "._0.png").write_text("what a Mac leaves beside a file")
+    data = read(tmp_path)
+    assert len(data.train) + len(data.val) == 10
 
 
 @pytest.mark.parametrize("inside", ["", "train"])
@@ -148,8 +157,8 @@ def _loose_test_images(root: Path) -> None:
 
 
 def _other_names_of_the_parts(root: Path) -> None:
-    draw(root / "training", 5)
-    draw(root / "validation", 2)
+    draw(root / "Training", 5)
+    draw(root / "Validation", 2)
 
 
 def _fractions(root: Path) -> None:
@@ -169,7 +178,7 @@ def _fractions(root: Path) -> None:
         (_unknown_class, "val/green is a class that .*/train lacks"),
         (lambda root: draw(root, 1), "no sample of class 0"),
         (_loose_test_images, "val has no class folders"),
-        (_other_names_of_the_parts, "training counts as a class; call the folder of the training images train"),
+        (_other_names_of_the_parts, "Training counts as a class; call the folder of the training images train"),
         (_fractions, "red/1.tiff cannot be read"),
     ],
 )

@@ -28,12 +28,13 @@ TEST_LABELS = np.arange(60) % 3
 class Noise(InMemoryDataModule):
     input_shape = (3, 5, 4)
     classes = 3
-    pixels = PIXELS
+    pixels, labels = PIXELS, LABELS
+    test_pixels, test_labels = TEST_PIXELS, TEST_LABELS
 
     def read(self) -> tuple[Split, Split]:
         return (
-            Split.of_images(torch.from_numpy(self.pixels), torch.from_numpy(LABELS)),
-            Split.of_images(torch.from_numpy(TEST_PIXELS), torch.from_numpy(TEST_LABELS)),
+            Split.of_images(torch.from_numpy(self.pixels), torch.from_numpy(self.labels)),
+            Split.of_images(torch.from_numpy(self.test_pixels), torch.from_numpy(self.test_labels)),
         )
 
 
@@ -168,12 +169,14 @@ def test_a_stratified_sample_is_drawn_evenly() -> None:
     assert hits.max() < 140
 
 
-def test_the_fingerprint_knows_every_pixel_and_neither_seed_nor_batch_size() -> None:
+@pytest.mark.parametrize("part", ["pixels", "labels", "test_pixels", "test_labels"])
+def test_the_fingerprint_knows_every_value_and_neither_seed_nor_batch_size(part: str) -> None:
     data = noise()
     assert data.fingerprint == noise(seed=3, batch_size=7).fingerprint
     changed = Noise(32, 0)
-    changed.pixels = PIXELS.copy()
-    changed.pixels[100, 2, 2, 2] ^= 1
+    values = getattr(Noise, part).copy()
+    values.reshape(-1)[-1] ^= 1
+    setattr(changed, part, values)
     changed.setup()
     assert changed.fingerprint != data.fingerprint
 

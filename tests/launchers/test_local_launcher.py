@@ -5,6 +5,7 @@ all processes are forked from then has torch imported for all of them.
 """
 
 import io
+import math
 import multiprocessing
 import os
 import re
@@ -17,8 +18,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import torch
 from hydra import version
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
@@ -27,11 +30,11 @@ from processes import holder, wait_until
 from rich.console import Console
 
 from hydra_plugins.lr_lab._launcher import Terminated, _stoppable
-from hydra_plugins.lr_lab._processes import Pool, start_server
-from hydra_plugins.lr_lab.local import _PRELOAD, LocalLauncher, cpu_cores
+from hydra_plugins.lr_lab._processes import Answer, Pool, start_server
+from hydra_plugins.lr_lab.local import _PRELOAD, LocalLauncher, _refusal_and_gpus, _Sweep, cpu_cores
 from src.errors import UserError
 from src.run_folder import Row, RunFolder
-from src.sweep import Run, last_line, plan
+from src.sweep import UNWRITABLE, Run, last_line, plan
 from src.train import train
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -274,6 +277,38 @@ def test_an_argument_out_of_range_is_refused(argument: dict[str, Any], runs: Cal
         sweep(runs(), **argument)
 
 
+def test_the_gpus_are_those_that_this_process_may_use(run_config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, 7")
+    monkeypatch.setattr("src.sweep.refuse", lambda configs: None)
+    assert _refusal_and_gpus([run_config("trainer.accelerator=auto")]) == (None, ["5", "7"])
+    assert _refusal_and_gpus([run_config("trainer.accelerator=cpu")]) == (None, [])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert _refusal_and_gpus([run_config("trainer.accelerator=auto")]) == (None, ["0", "1"])
+
+
+def test_a_child_that_seems_dead_while_its_run_is_trained_on_has_not_failed(runs: Callable[..., list[Run]]) -> None:
+    """Should the server die, all its children look dead."""
+    (run,) = first = runs("epochs=1", rates=(0.1,))
+    sweep = _Sweep(first, [{}], math.inf, Console(file=io.StringIO()))
+    with run.folder.locked():
+        sweep._take(run, Answer(error="The process was killed"))
+    assert list(sweep._elsewhere) == [run]
+    assert run.error is None
+
+
+def test_a_disk_that_takes_no_more_ends_the_sweep(runs: Callable[..., list[Run]]) -> None:
+    first = runs("epochs=1")
+    printed = io.StringIO()
+    sweep = _Sweep(first, [{}], math.inf, Console(file=printed))
+    sweep._pool = Mock(free=[], wait=lambda timeout: [(0, Answer((UNWRITABLE, "No space left on device")))])
+    sweep._pool.__enter__ = sweep._pool.__exit__ = Mock(return_value=None)
+    sweep._running[0] = sweep._waiting.popleft()
+    sweep.train()
+    assert "The sweep stops here" in printed.getvalue()
+    assert statuses(first) == ["failed", "missing", "missing", "missing"]
+
+
 def test_a_slot_for_each_core_and_each_gpu() -> None:
     assert cpu_cores() == len(os.sched_getaffinity(0))
     assert LocalLauncher()._environments([]) == [{}] * cpu_cores()
@@ -326,11 +361,16 @@ def program(*overrides: str) -> subprocess.CompletedProcess[str]:
     [
         (["lr=0.1,-1"], "error: lr=-1 is not a learning rate"),
         (["lr=0.1,0.2", "output_dir=/proc/nowhere"], "error: /proc/nowhere/"),
+        (["lr=0.1,0.2", "hydra.sweeper.max_batch_size=1"], "error: hydra.sweeper.max_batch_size=1 would end the sweep"),
+        (["lr=0.1,0.2", "optimizer._target_=SGD"], "error: Error loading 'SGD'"),
+        (["lr=0.1,0.2", "optimizer._target_=broken.SGD"], "error: Error loading 'broken.SGD': NameError"),
     ],
 )
 def test_what_cannot_work_is_one_sentence_before_anything_is_trained(
-    overrides: list[str], said: str, tmp_path: Path
+    overrides: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "broken.py").write_text("SGD = undefined")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     done = program(f"output_dir={tmp_path}", *overrides)
     assert done.returncode == 1
     assert done.stdout == ""

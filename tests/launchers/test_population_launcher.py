@@ -20,6 +20,7 @@ from hydra_plugins.lr_lab._processes import start_server
 from hydra_plugins.lr_lab.local import _PRELOAD
 from hydra_plugins.lr_lab.population import PopulationLauncher
 from src.errors import UserError
+from src.run_folder import write_text
 from src.sweep import Run, plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -93,8 +94,10 @@ def test_a_stack_that_is_killed_goes_on(runs: Callable[..., list[Run]]) -> None:
 
 def test_runs_of_a_stack_that_fails_are_trained_singly(runs: Callable[..., list[Run]]) -> None:
     some = runs("lr=0.1", "lr=0.05")
+    for run in some:  # begun before
+        write_text(run.folder.config_file, "")
     place = some[0].folder.path.parent / ".population"
-    place.mkdir(parents=True)
+    place.mkdir()
     (place / "other.json").write_text(json.dumps([run.folder.path.name for run in some]))
     torch.save({"of": "another version"}, place / "other.ckpt")
     printed = sweep(some, slots=1)
@@ -134,16 +137,28 @@ def test_a_member_whose_folder_cannot_be_written_fails_alone(runs: Callable[...,
     assert printed.count("failed    ") == 1
 
 
-def test_max_failures_counts_stacks_and_singles_together(runs: Callable[..., list[Run]], tmp_path: Path) -> None:
-    """A picture that cannot be read fails both members of a stack; of four runs singly there would be four failures."""
+@pytest.fixture
+def unreadable(tmp_path: Path) -> str:
+    """Overrides that no run can be trained with: a picture of theirs cannot be read."""
     for name in ("dark", "light"):
         (tmp_path / "images" / name).mkdir(parents=True)
         (tmp_path / "images" / name / "broken.png").write_text("no picture")
-    data = f"data=folder data.images={tmp_path / 'images'} data.channels=1 data.size=28 model.classes=2"
-    some = runs(*(f"{data} lr={lr} optimizer={name}" for name in ("sgd", "rmsprop") for lr in (0.1, 0.05)))
+    return f"data=folder data.images={tmp_path / 'images'} data.channels=1 data.size=28 model.classes=2"
+
+
+def test_max_failures_counts_stacks_and_singles_together(runs: Callable[..., list[Run]], unreadable: str) -> None:
+    """Both members of a stack fail; of four runs singly there would be four failures."""
+    some = runs(*(f"{unreadable} lr={lr} optimizer={name}" for name in ("sgd", "rmsprop") for lr in (0.1, 0.05)))
     printed = sweep(some, slots=1, max_failures=3)
     assert [run.result()["status"] for run in some] == ["failed"] * 3 + ["missing"]
     assert "trained singly" not in printed
+    assert "The sweep stops here" in printed
+
+
+def test_max_failures_stops_stacks(runs: Callable[..., list[Run]], unreadable: str) -> None:
+    some = runs(*(f"{unreadable} lr={lr} optimizer={name}" for name in ("sgd", "adam") for lr in (0.1, 0.05)))
+    printed = sweep(some, slots=1, max_failures=1)
+    assert [run.result()["status"] for run in some] == ["failed"] * 2 + ["missing"] * 2
     assert "The sweep stops here" in printed
 
 

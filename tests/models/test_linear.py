@@ -42,7 +42,7 @@ def test_a_rate_over_the_limit_diverges(tmp_path: Path) -> None:
     assert train(line(tmp_path, lr=0.7, epochs=30))["status"] == "completed"
 
 
-@pytest.mark.parametrize("start", [[], ["a"]])
+@pytest.mark.parametrize("start", [[], ["a"], 5, "12"])
 def test_a_start_that_is_none_is_refused(start: list[Any]) -> None:
     with pytest.raises(ValueError, match=r"model\.start="):
         Linear(start)

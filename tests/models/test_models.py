@@ -1,5 +1,6 @@
 """Each network against its document: parameters, shapes, initial values and the listed order of layers."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,22 +49,24 @@ def literal_cifar() -> nn.Module:
     )
 
 
-def literal_simple() -> nn.Module:
+def literal_simple(dropout: float = 0.0) -> nn.Module:
     return nn.Sequential(
         *[nn.Conv2d(1, 8, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2)],
         *[nn.Conv2d(8, 16, kernel_size=3, padding=1), nn.ReLU(), nn.MaxPool2d(2)],
-        *[nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)],
+        *[nn.Flatten(), nn.Dropout(dropout), nn.Linear(784, 128), nn.ReLU()],
+        *[nn.Dropout(dropout), nn.Linear(128, 10)],
     )
 
 
-def literal_fer() -> nn.Module:
+def literal_fer(dropout: float = 0.0) -> nn.Module:
     return nn.Sequential(
         *[nn.Conv2d(1, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2)],
         *[nn.Conv2d(64, 128, 3, padding=1), nn.BatchNorm2d(128), nn.ReLU()],
         *[nn.Conv2d(128, 256, 3, padding=1), nn.BatchNorm2d(256), nn.ReLU(), nn.MaxPool2d(2)],
         *[nn.Conv2d(256, 256, 3, padding=1), nn.BatchNorm2d(256), nn.ReLU()],
         *[nn.Conv2d(256, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2)],
-        *[nn.Flatten(), nn.Linear(2304, 512), nn.ReLU(), nn.Linear(512, 7)],
+        *[nn.Flatten(), nn.Dropout(dropout), nn.Linear(2304, 512), nn.ReLU()],
+        *[nn.Dropout(dropout), nn.Linear(512, 7)],
     )
 
 
@@ -83,6 +86,8 @@ def test_the_yaml_file_builds_the_network_of_the_document(name, shape, classes, 
         (CifarCNN, literal_cifar),
         (SimpleCNN, literal_simple),
         (FerCNN, literal_fer),
+        (partial(SimpleCNN, dropout=0.3), partial(literal_simple, 0.3)),
+        (partial(FerCNN, dropout=0.3), partial(literal_fer, 0.3)),
     ],
 )
 def test_outputs_and_gradients_equal_those_of_the_documents_own_layer_order(network, literal):

@@ -33,7 +33,7 @@ class FakeStream:
 class Accumulator:
     """Adds its arguments up; while a graph is captured, it only records that it would."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, broken: bool = False) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, broken: Exception | None = None) -> None:
         self.sum = torch.zeros(())
         self.called = 0
         self._graph: FakeGraph | None = None
@@ -44,7 +44,7 @@ class Accumulator:
             yield
             self._graph = None
             if broken:
-                raise RuntimeError("operation not permitted when stream is capturing\nand more")
+                raise broken
 
         for name, stand_in in {
             "graph_pool_handle": lambda: None,
@@ -92,7 +92,8 @@ def test_without_graphs_it_is_the_function(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_cannot_be_captured_is_called_as_usual(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    function = Accumulator(monkeypatch, broken=True)
+    broken = RuntimeError("operation not permitted when stream is capturing\nand more")
+    function = Accumulator(monkeypatch, broken)
     graphed = Graphed(function, enabled=True)
     for _ in range(4):
         graphed(torch.ones(2))
@@ -100,3 +101,10 @@ def test_what_cannot_be_captured_is_called_as_usual(
     assert [record.getMessage() for record in caplog.records] == [
         "no CUDA graphs, which costs time and nothing else: operation not permitted when stream is capturing"
     ]
+
+
+def test_memory_that_a_graph_lacks_is_the_callers_to_deal_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    graphed = Graphed(Accumulator(monkeypatch, torch.OutOfMemoryError("no room")), enabled=True)
+    graphed(torch.ones(2))
+    with pytest.raises(torch.OutOfMemoryError):
+        graphed(torch.ones(2))

@@ -86,6 +86,7 @@ def assert_members_are(population: Population, nets: Sequence[nn.Module], withou
 
 
 _HALF = ("lr=0.02", "optimizer.momentum=0.5", "optimizer.weight_decay=0.01")
+_UNUSUAL = ("optimizer.betas=[0.5,0.9]", "+optimizer.eps=0.01")
 _OPTIMIZERS = {
     "sgd": (("lr=0.05",), ("lr=0.2", "optimizer.weight_decay=0.01")),
     "momentum": (
@@ -94,8 +95,8 @@ _OPTIMIZERS = {
         ("lr=0.1", "optimizer.momentum=0"),
     ),
     "nesterov": (("lr=0.05",), _HALF),
-    "adam": (("lr=0.001",), ("lr=0.003", "optimizer.weight_decay=0.01")),
-    "adamw": (("lr=0.001",), ("lr=0.003", "optimizer.weight_decay=0.1")),
+    "adam": (("lr=0.001", *_UNUSUAL), ("lr=0.003", "optimizer.weight_decay=0.01", *_UNUSUAL)),
+    "adamw": (("lr=0.001", "~optimizer.weight_decay"), ("lr=0.003", "optimizer.weight_decay=0.1")),
 }
 
 
@@ -202,6 +203,28 @@ def test_an_epoch_is_summed_up_as_by_a_single_run(run_config: Configure) -> None
     assert summary.loss == pytest.approx(sum(losses) / 54)
     assert summary.accuracy == hits / 54
     assert summary.gradient_norm == pytest.approx(sum(norms) / 4)
+
+
+def test_validation_counts_every_sample_alike(run_config: Configure) -> None:
+    config = run_config(*_NETWORKS["mnist_cnn"], "data.limit=null")  # 359 samples: 256 and 103
+    data = double(assembly.build_data(config))
+    data.setup()
+    inputs, targets = data.gather(data.val, torch.arange(len(data.val)))
+    outputs = assembly.build_network(config, data).double()(inputs)
+    loss, hits = nn.functional.cross_entropy(outputs, targets), (outputs.argmax(1) == targets).double()
+    expected = {"val_loss": loss.item(), "val_accuracy": hits.mean().item()}
+    assert population_of([config]).evaluate() == [pytest.approx(expected, rel=1e-6)]
+
+
+def test_a_network_with_frozen_weights_is_refused(run_config: Configure) -> None:
+    config = run_config(*_NETWORKS["mnist_cnn"])
+    data = assembly.build_data(config)
+    data.setup()
+    net = assembly.build_network(config, data)
+    net.features.requires_grad_(False)
+    module = assembly.build_module(config, net, data, 0.1)
+    with pytest.raises(ValueError, match="frozen weights cannot be trained in a stack"):
+        Population(module, [net], [config["optimizer"]], data, [0])
 
 
 def test_regression_is_stacked_too() -> None:

@@ -32,6 +32,17 @@ def test_by_hand() -> None:
     )
 
 
+def test_along_what_the_loss_does_not_depend_on_there_is_no_distance() -> None:
+    """One point: the minimum is a line, at the distance of the residual over the norm of the inputs."""
+    net = torch.nn.Linear(3, 1, bias=False)
+    net.weight.data = torch.tensor([[0.3, -0.7, 0.1]])
+    module = Regression(net, lambda p: torch.optim.SGD(p, lr=0.1), seed=0)
+    inputs, targets = torch.tensor([[0.37, 1.1, -0.6]]), torch.tensor([2.0])
+    found = Descent().measure(module, module.configure_optimizers(), inputs, targets)["distance"]
+    residual = 2.0 - (0.37 * 0.3 - 1.1 * 0.7 - 0.6 * 0.1)
+    assert found == pytest.approx(residual / inputs.norm().item(), rel=1e-4)
+
+
 def test_rows_are_the_descent(tmp_path: Path) -> None:
     """Every row holds the network whose loss it gives: the first the initial weights, each next one step on."""
     config = line_config(tmp_path, "lr=0.3", "seed=5")

@@ -73,6 +73,21 @@ def test_adam(decay: float) -> None:
     }
 
 
+def test_adam_with_weights_that_do_not_move() -> None:
+    """Frozen, or without a part in the loss: they have no curvature, and Adam keeps nothing for them."""
+
+    def adam(parameters: Any) -> torch.optim.Optimizer:
+        frozen, *_ = parameters = list(parameters)
+        frozen.requires_grad_(False)
+        return torch.optim.Adam([*parameters, nn.Parameter(torch.ones(3).double())], lr=0.01)
+
+    module, optimizer, inputs, targets = trained(adam)
+    values = Sharpness().measure(module, optimizer, inputs, targets)
+    moving = dense_hessian(module, inputs, targets)[48:, 48:]
+    assert values["sharpness"] == pytest.approx(torch.linalg.eigvalsh(moving)[-1].item(), rel=1e-3)
+    assert values["preconditioned_sharpness"] > 0
+
+
 def test_an_optimizer_without_a_limit_has_no_such_column() -> None:
     parts = trained(lambda p: torch.optim.RMSprop(p, lr=0.001))
     assert list(Sharpness().measure(*parts)) == ["sharpness"]

@@ -46,7 +46,7 @@ class SweepLauncher(Launcher):
         self.task_function = task_function
         self.config = config
         if describes_run(config):
-            _check_sweep_dir(config)
+            _check_sweep(config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()
@@ -114,13 +114,18 @@ def describes_run(config: DictConfig) -> bool:
     return config.hydra.job.config_name == "train" and {"names", "study", "output_dir"} <= set(config)
 
 
-def _check_sweep_dir(config: DictConfig) -> None:
-    """Hydra's sweeper writes its own note of the sweep; where it cannot, it would end in a traceback."""
+def _check_sweep(config: DictConfig) -> None:
+    """Refuses what Hydra's sweeper would end early, with a batch, or with a traceback, where it can write no note."""
     from src.config import check_name
     from src.errors import UserError
     from src.run_folder import write_text
 
     try:
+        if (size := config.hydra.sweeper.get("max_batch_size")) is not None:
+            raise UserError(
+                f"hydra.sweeper.max_batch_size={size} would end the sweep with the first batch that has a failed run; "
+                "leave it out, since hydra.launcher says how many runs are trained at a time."
+            )
         check_name("output_dir", config.output_dir)
         write_text(Path(config.hydra.sweep.dir) / "multirun.yaml", OmegaConf.to_yaml(config))
     except UserError as error:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -23,6 +23,8 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 import cloudpickle
+
+from hydra_plugins.lr_lab import _preload
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 
@@ -35,9 +37,15 @@ class Answer:
     error: str | None = None
 
 
-def start_server(preload: Sequence[str]) -> None:
-    """Starts the server, which imports `preload` while this process goes on. Only the first call counts."""
-    _CONTEXT.set_forkserver_preload(list(preload))
+def start_server(preload: Sequence[str], others: Collection[str] = ()) -> None:
+    """Starts the server, which imports modules while this process goes on. Only the first call counts.
+
+    Args:
+        preload: what has to be importable.
+        others: what may be a person's own, and is left to whoever needs it if it cannot be imported.
+    """
+    os.environ[_preload.OTHERS] = " ".join(sorted(others))
+    _CONTEXT.set_forkserver_preload([*preload, _preload.__name__])
     with _interrupts_held():
         multiprocessing.forkserver.ensure_running()
 

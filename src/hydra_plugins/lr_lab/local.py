@@ -31,6 +31,7 @@ _PRELOAD = (
     "src.progress",
     "torch.utils.tensorboard",
 )
+STOPS_HERE = "The sweep stops here; started again, it goes on from here."
 _TICK = 0.5  # seconds between two looks at what the runs leave on disk
 
 
@@ -59,7 +60,7 @@ class LocalLauncher(SweepLauncher):
         missing = [run.config for run in runs if not run.is_finished]
         if not missing:
             return
-        start_server([*_PRELOAD, *sorted(_target_modules(missing))])
+        start_server(_PRELOAD, _target_modules(missing))
         with console.status("Starting: torch is imported once, for all runs."):
             gpus = _look_ahead(missing)
         _Sweep(runs, self._environments(gpus), max_failures, console).train()
@@ -203,7 +204,7 @@ class _Sweep:
                 for slot, answer in self._pool.wait(_TICK):
                     self._take(self._running.pop(slot), answer)
                     if self._display.failed >= self._max_failures:
-                        self._display.say("The sweep stops here; started again, it goes on from here.")
+                        self._display.say(STOPS_HERE)
                         return
                 self._display.refresh(self._running, [*self._waiting, *self._elsewhere])
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hydra_plugins.lr_lab.local import _PRELOAD, _TICK, LocalLauncher, _look_ahead, _target_modules
+from hydra_plugins.lr_lab.local import _PRELOAD, _TICK, STOPS_HERE, LocalLauncher, _look_ahead, _target_modules
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,13 +49,13 @@ class PopulationLauncher(LocalLauncher):
         missing = [run.config for run in runs if not run.is_finished]
         if not missing:
             return
-        start_server([*_PRELOAD, "src.train_stack", *sorted(_target_modules(missing))])
+        start_server([*_PRELOAD, "src.train_stack"], _target_modules(missing))
         environments = self._environments(_look_ahead(missing))
         options = {name: getattr(self, name) for name in ("convolution", "graphs", "compiled", "max_members")}
         stacks = plan_stacks(runs, len(environments))
         allowed = math.inf if self.max_failures is None else self.max_failures
         if stacks:
-            sweep = _Stacks(runs, stacks, environments, options, console)
+            sweep = _Stacks(runs, stacks, environments, options, allowed, console)
             sweep.train()
             allowed -= sweep.failed
         rest = [run for run in runs if not run.is_finished and not run.error]
@@ -107,6 +107,7 @@ class _Stacks:
         stacks: Sequence[Sequence[Run]],
         environments: Sequence[Mapping[str, str]],
         options: Mapping[str, Any],
+        max_failures: float,
         console: Console,
     ) -> None:
         from hydra_plugins.lr_lab._display import Display
@@ -115,6 +116,7 @@ class _Stacks:
         self._pool = Pool(environments)
         self._waiting = [*stacks]
         self._options = options
+        self._max_failures = max_failures
         self._running: dict[int, Sequence[Run]] = {}
         self._epochs: dict[int, int] = {}  # done by the stack in each slot when it was started
         self._open = [run for stack in stacks for run in stack]
@@ -132,6 +134,9 @@ class _Stacks:
                     self._start(self._pool.free[0], self._waiting.pop(0))
                 for slot, answer in self._pool.wait(_TICK):
                     self._take(slot, answer.value, answer.error)
+                    if self.failed >= self._max_failures:
+                        self._display.say(STOPS_HERE)
+                        return
                 self._announce()
                 shown = {slot: self._going_on(stack) for slot, stack in self._running.items()}
                 running = {slot: left[0] for slot, left in shown.items() if left}

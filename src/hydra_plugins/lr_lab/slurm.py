@@ -168,7 +168,7 @@ class _Sweep:
                 for book, runs in self._studies():
                     self._find(book, runs)
                 if self._waiting:  # for looking at jobs alone, nobody should have to wait for torch
-                    refuse([run.config for run in self._waiting])
+                    refuse([run.config for run in self._waiting], trained_here=False)
                 while self._waiting or self._jobs:
                     try:
                         self._assign()
