@@ -188,6 +188,7 @@ def test_time_and_curves_of_a_run_go_on(run_config: Configure) -> None:
     board = TensorBoardLogger(folder.path, name=None, version="", sub_dir="tensorboard")
     board.log_metrics({"train_loss": -1.0}, step=done)
     board.finalize("success")
+    time.sleep(1.1)  # TensorBoard reads its files in the order of their names, which begin with the second
     assert train(config)["wall_seconds"] > 1000
     curves = EventAccumulator(str(folder.path / "tensorboard")).Reload()
     losses = [(event.step, event.value) for event in curves.Scalars("train_loss")]
