@@ -120,7 +120,7 @@ def _progress(result: Mapping[str, Any]) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 40 s, 3 min, 2 h 05 min."""
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
