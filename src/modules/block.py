@@ -51,7 +51,7 @@ class BlockModule(pl.LightningModule):
         # Convolutions run fastest with the channel innermost; batches come that way from memory.
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # What is no number is the truth about a diverged run; the default would leave such batches out. A sum, as the
-        # mean of torchmetrics (1.9) forgets its weights where it lets such numbers through.
+        # mean of torchmetrics forgets its weights where it lets such numbers through (its issue 3434).
         self.validation = nn.ModuleDict({"val_loss": SumMetric(nan_strategy="disable")})
         self._make_optimizer = optimizer
         self._seed = seed
