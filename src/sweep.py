@@ -99,7 +99,7 @@ def plan(configs: Sequence[Mapping[str, Any]], overrides: Sequence[Sequence[str]
     return list(runs.values())
 
 
-def refuse(configs: Iterable[Mapping[str, Any]], trained_here: bool = True) -> None:
+def refuse(configs: Sequence[Mapping[str, Any]], trained_here: bool = True) -> None:
     """Builds, without reading any data, one of each combination of parts that the runs will be made of.
 
     For a process that may import torch.
@@ -113,22 +113,25 @@ def refuse(configs: Iterable[Mapping[str, Any]], trained_here: bool = True) -> N
     """
     from src import assembly
 
-    groups = ["data", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "init_from", "lr", "epochs"]
-    groups += ["trainer"] if trained_here else []
-    seen = set()
-    for config in configs:
-        combination = json.dumps([config[group] for group in groups], sort_keys=True, default=str)
-        if combination in seen:
-            continue
-        seen.add(combination)
+    parts = ("data", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "init_from", "lr", "epochs")
+    for config in _distinct(configs, parts):
         data = assembly.build_data(config)
         net = assembly.build_network(config, data)
         assembly.build_probes(config, net)
         # How many steps an epoch has only the data tell; with so many nothing is refused that fits in the end.
         rate = assembly.build_schedule(config, steps_per_epoch=_MANY_STEPS).rate
         assembly.build_module(config, net, data, rate).configure_optimizers()
-        if trained_here:
-            assembly.build_trainer(config, [])
+    # Apart from the rest, as a Trainer takes 10 ms and a sweep seldom has two kinds.
+    for config in _distinct(configs, ("trainer",)) if trained_here else ():
+        assembly.build_trainer(config, [])
+
+
+def _distinct(configs: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> Iterable[Mapping[str, Any]]:
+    """The first of the configurations with the same values in these groups, for each such values."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for config in configs:
+        found.setdefault(json.dumps([config[group] for group in groups], sort_keys=True, default=str), config)
+    return found.values()
 
 
 def attempt(config: Mapping[str, Any]) -> tuple[str, str | None]:

@@ -42,9 +42,10 @@ def contraction(distances: Sequence[float]) -> float:
         distances: of the weights to the minimum, before each step; nan where none was measured.
     """
     resolved = [(step, distance) for step, distance in enumerate(distances) if distance > _RESOLVED * distances[0]]
-    if len(resolved) < 2:
+    recent = resolved[-_LONG_RUN - 1 :]
+    if len(recent) < 2:
         return nan
-    (first, before), (last, after) = resolved[-_LONG_RUN - 1 :][0], resolved[-1]
+    (first, before), (last, after) = recent[0], recent[-1]
     return (after / before) ** (1 / (last - first))
 
 
