@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from src.analysis import statistics
 from src.analysis.aggregate import Values
 from src.analysis.claims import Claim, evidence, judge, read_claims
-from src.analysis.statistics import compare
 from src.analysis.study import Setting, read_study
 from src.config import CONFIG_DIR
 from src.errors import UserError
@@ -132,7 +132,7 @@ def test_the_gain_is_held_against_each_of_the_others() -> None:
     arguments = {"candidates": "d", "benchmark": "a", "than": "[bc]", "than_benchmark": "a"}
     found = evidence(Claim("x", "", "", "more_gain", arguments={"metric": "val_accuracy", **arguments}), values)
     b, c, d = (values.series(name, "val_accuracy") for name in "bcd")
-    over_b, over_c = compare(d, b), compare(d, c)
+    over_b, over_c = statistics.compare(d, b), statistics.compare(d, c)
     assert found.effect == pytest.approx(-0.1)
     assert (found.low, found.high) == pytest.approx((over_c.low, over_b.high))
     assert (found.p_for, found.p_against) == pytest.approx((over_c.p_for, 2 * over_c.p_against))
@@ -148,7 +148,7 @@ def test_gains_of_runs_that_never_get_there_tie() -> None:
     assert evidence(spread, never).effect == 0
 
 
-@pytest.mark.parametrize("seeds", [5, 12])
+@pytest.mark.parametrize("seeds", [5, 9])
 def test_noise_is_no_difference_between_settings(seeds: int) -> None:
     """Settings of one dataset are equal, those of the other too, and its seeds scatter eight times as much."""
     rng = np.random.default_rng(seeds)
@@ -162,7 +162,7 @@ def test_noise_is_no_difference_between_settings(seeds: int) -> None:
             for seed in range(seeds)
         ]
         values = Values(pd.DataFrame(rows), [f"{kind}{n}" for kind in "cm" for n in range(5)], "the test")
-        verdicts.append(judge([claim], values, values)[0].verdict.verdict)
+        verdicts.append(statistics.judge({"it": evidence(claim, values)})["it"].verdict)
     assert verdicts.count("undecided") >= 36  # at 5% each, five false ones of 40 have a chance of 4.8%
 
 
