@@ -38,6 +38,7 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
     from src.progress import RunProgress
     from src.recorder import Recorder
 
+    assembly.prepare_process()
     data = assembly.build_data(config)
     net = assembly.build_network(config, data)
     with folder.training(config, blank=summarise(config, [])):

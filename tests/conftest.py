@@ -1,6 +1,6 @@
 """Shared by all tests: one thread, configurations composed as the command line would, real data where it lies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _denormal_numbers() -> Iterator[None]:
+    """What a run in this process switches off, and hypothesis wants."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture

@@ -66,6 +66,17 @@ def test_memory_of_activations_is_kept_from_step_to_step() -> None:
     assert taken("plain")[0] >= 20 * 2**20
 
 
+def test_denormal_numbers_are_zero_in_the_threads_of_a_process_that_trains() -> None:
+    code = """if True:
+        import torch
+        from src import assembly
+        assembly.prepare_process()
+        torch.set_num_threads(2)
+        print(*(torch.full((10**6,), 2e-38) / 100).unique().tolist())
+    """
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "0.0\n"
+
+
 class Plain(nn.Module):
     """A network that says nothing of itself."""
 
