@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from src.analysis import aggregate, page, report_tables
-from src.analysis.advice import advise, headline, missing
+from src.analysis.advice import advise, against_benchmarks, headline, missing
 from src.analysis.aggregate import Runs, Values
 from src.analysis.claims import Claim, judge, read_claims
 from src.analysis.illustrations import Illustrations
@@ -100,12 +101,13 @@ def _assemble(study: Study, runs: Runs, folder: Path, claims: Sequence[Claim], o
     tables = [report_tables.comparison(study, values, runs)]
     if like := report_tables.likeness(study, values):
         tables.append(like)
+    notices = [notice.says for notice in study.notices if notice.applies(runs.results)]
     made = page.Report(
         study=study,
-        headline=[notice.says for notice in study.notices if notice.applies(runs.results)],
+        headline=notices,
         tables=tables,
         findings=judge(claims, values, Values.published(study)),
-        advice=[],
+        advice=["Runs are added to the studies that this one reads; their reports say what they lack."],
         facts=page.facts(study, runs),
         unknown=study.unknown or UNKNOWN,
     )
@@ -115,18 +117,21 @@ def _assemble(study: Study, runs: Runs, folder: Path, claims: Sequence[Claim], o
     contest = study.without_exploration
     contenders = Values(runs.results, [setting.name for setting in contest.settings], values.place)
     picks = report_tables.pick(contest, contenders) if contest.settings else []
+    came_out = headline(contest, contenders) if contest.settings else []
     if picks:
         tables.append(report_tables.selection(contest, picks))
-        second = report_tables.against_benchmarks(contest, contenders, picks)
-        tables += [second] if second else []
+        if second := report_tables.against_benchmarks(contest, contenders, picks):
+            tables.append(second)
+            came_out += against_benchmarks(contest, second)
     illustrations = Illustrations(study, runs, values, picks, folder / "figures", samples)
     drawing = illustrations.draw()
-    made = replace(made, illustrations=illustrations.shown, drawing=drawing, advice=missing(study, runs))
+    drawn = replace(study, figures=illustrations.entries)
+    made = replace(made, study=drawn, illustrations=illustrations.shown, drawing=drawing, advice=missing(study, runs))
     if not contest.settings:  # a study that only explores has no winner, and nobody to advise
         return made
     return replace(
         made,
-        headline=[*made.headline, *headline(contest, contenders)],
+        headline=[*notices, *came_out],
         advice=[*made.advice, *advise(contest, contenders, runs.of(contenders.settings))],
     )
 
@@ -163,7 +168,7 @@ def _say(made: page.Report, folder: Path) -> None:
     """What a person at a terminal wants to know, and where the rest is."""
     for sentence in made.headline:
         print(sentence)
-    for finding in made.findings:
+    for finding in itertools.chain.from_iterable(made.verdicts.values()):
         print(f"{finding.verdict.verdict:15} {finding.claim.place:8} {finding.claim.says} ({page.effect(finding)})")
     if made.advice:
         print("What to do next:")

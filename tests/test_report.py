@@ -116,6 +116,7 @@ def test_any_folder_of_runs_is_a_study_and_made_again_from_what_its_report_kept(
     assert [table.name for table in made.tables] == ["comparison", "selection"]
     assert any("extend the grid" in sentence for sentence in made.advice)
     assert (folder / "figures" / "curves.svg").exists()
+    assert "](figures/curves.png)" in (folder / "report.md").read_text()
     assert "all_val_accuracy" in (folder / "index.html").read_text()
 
     first = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file() and file.suffix != ".html"}
@@ -157,7 +158,62 @@ def test_a_study_that_only_explores_says_what_is_missing(tmp_path: Path) -> None
     assert made.advice == [
         "24 of 25 settings have no run yet: start the sweep again, it trains only what is missing, and report anew."
     ]
-    assert 'id="out"' not in (folder / "index.html").read_text()
+    assert made.headline == []
+    assert "Chosen for MNIST: batch 64" in (folder / "index.html").read_text()
+
+
+def test_a_setting_that_never_had_a_finite_loss_does_not_hide_the_others(tmp_path: Path) -> None:
+    write_run(tmp_path, "demo", [0.3, 0.5, 0.6], lr=0.1)
+    write_run(tmp_path, "demo", [0.1], lr=1e9, val_loss=[float("inf")], train_loss=[float("nan")], status="diverged")
+    _, folder = report("demo", tmp_path)
+    names = {"data": "mnist", "optimizer": "adam", "sequence": "constant"}
+    for lr, loss in ((0.1, float("inf")), (0.01, 1.0)):
+        losses = {"val_loss": [loss] * 3, "train_loss": [loss] * 3}
+        write_run(tmp_path, "fixed_mnist", [0.1] * 3, lr=lr, **losses, **names)
+    _, other = report("fixed_mnist", tmp_path)
+    assert (folder / "index.html").exists()
+    assert (other / "figures" / "adam.png").exists()
+
+
+def test_a_choice_that_is_a_list_tells_settings_apart(tmp_path: Path) -> None:
+    rows = [
+        {
+            "run": f"{betas}{seed}",
+            "status": "completed",
+            "seed": seed,
+            "lr": 0.1,
+            "optimizer": "adam",
+            "optimizer.betas": betas,
+            "val_accuracy": accuracy,
+        }
+        for betas, accuracy in (("[0.9, 0.99]", 0.8), ("[0.9, 0.999]", 0.9))
+        for seed in range(2)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "runs.csv", index=False)
+    made, _ = report("mine", tmp_path, results=tmp_path / "runs.csv")
+    assert [row[0] for row in made.tables[0].rows] == ["betas=[0.9, 0.999]", "betas=[0.9, 0.99]"]
+
+
+def test_a_table_that_says_little_is_enough(tmp_path: Path) -> None:
+    rows = [
+        {"run": f"{lr}{seed}", "status": "completed", "seed": seed, "lr": lr, "optimizer": None, "val_accuracy": lr}
+        for lr in (0.1, 0.2)
+        for seed in range(2)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "runs.csv", index=False)
+    made, _ = report("mine", tmp_path, results=tmp_path / "runs.csv")
+    assert len(made.tables[0].rows) == 2
+
+
+def test_what_only_histories_tell_is_undecided_from_a_table_without_it(tmp_path: Path) -> None:
+    rows = [
+        {"run": f"{seed}", "status": "completed", "seed": seed, "lr": 0.1, "val_loss": 0.1}
+        | {"optimizer": "sgd", "data.noise": "uniform", "convergence_epoch": 31, "val_accuracy": None}
+        for seed in range(2)
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "runs.csv", index=False)
+    made, _ = report("descent_line", tmp_path, results=tmp_path / "runs.csv")
+    assert {finding.verdict.verdict for finding in made.findings} == {"undecided"}
 
 
 def test_one_epoch_is_enough_for_a_report(tmp_path: Path) -> None:

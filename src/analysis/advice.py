@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil, isfinite, nan
+from math import ceil, inf, isfinite, nan
 from statistics import fmean, stdev
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from src.analysis import statistics
 from src.analysis.aggregate import METRICS, Runs, Values
 from src.analysis.diagnosis import swing
-from src.analysis.report_tables import interval, number, table_metrics
+from src.analysis.report_tables import Table, estimate, interval, number, table_metrics
 from src.analysis.study import Study, config_columns
 from src.analysis.summary import SETTING_KEYS
 from src.run_folder import FINISHED
@@ -43,7 +43,7 @@ def advise(study: Study, values: Values, runs: Runs) -> list[str]:
     """
     metric = table_metrics(study, values)[0]
     candidates = {name: series for name in values.settings if (series := values.series(name, metric))}
-    sentences = [*_unfinished(runs), *_diverged(study, runs)]
+    sentences = [*_unfinished(runs), *_diverged(study, values, runs, metric)]
     if not candidates:
         return sentences
     best = _best(candidates, metric)
@@ -87,7 +87,7 @@ def missing(study: Study, runs: Runs) -> list[str]:
     ]
 
 
-def _diverged(study: Study, runs: Runs) -> list[str]:
+def _diverged(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
     lost = runs.results[runs.results["status"] == "diverged"]
     sentences = []
     for setting, rows in lost.groupby("setting", sort=False):
@@ -95,8 +95,12 @@ def _diverged(study: Study, runs: Runs) -> list[str]:
         rates = ", ".join(f"{lr:g}" for lr in sorted(set(rows["lr"])))
         # The curvature of a linear network's loss is the same everywhere: what is too high at first stays so.
         warmup = "" if set(rows.get("model", ())) == {"linear"} else ", or put a warmup before it (warmup=linear)"
-        stable = _highest_stable(runs.finished, rows)
-        lower = f"take {stable:g}, where none did" if stable else f"lower it, to {min(rows['lr']) / 3:.2g} for example"
+        stable = _best_stable(values, runs.finished, rows, metric)
+        lower = (
+            f"take {stable:g}, the best rate at which none did"
+            if stable
+            else f"lower it, to {min(rows['lr']) / 3:.2g} for example"
+        )
         sentences.append(
             f"{len(rows)} of {total} runs of {full_label(study, str(setting))} diverged at rate {rates}: "
             f"{lower}{warmup}."
@@ -104,18 +108,21 @@ def _diverged(study: Study, runs: Runs) -> list[str]:
     return sentences
 
 
-def _else_equal(finished: pd.DataFrame) -> list[str]:
-    """The columns that runs agree in which differ in rate and seed alone."""
+def _else_equal(finished: pd.DataFrame) -> pd.Series:
+    """The number of the group of each run; runs of a group differ in rate and seed alone."""
     keys = [*(key for key in SETTING_KEYS if key not in ("lr", "seed")), *config_columns(finished)]
-    return [key for key in keys if key in finished and finished[key].notna().any()]
+    known = [key for key in keys if key in finished and finished[key].notna().any()]
+    return finished.groupby(known, dropna=False).ngroup() if known else pd.Series(0, index=finished.index)
 
 
-def _highest_stable(finished: pd.DataFrame, lost: pd.DataFrame) -> float | None:
-    """The highest rate below those of the lost runs at which no run diverged, with all else equal; None without one."""
-    alike = finished.groupby(_else_equal(finished), dropna=False).ngroup()
+def _best_stable(values: Values, finished: pd.DataFrame, lost: pd.DataFrame, metric: str) -> float | None:
+    """Of the rates below those of the lost runs, all else equal, the best at which none diverged; None without one."""
+    alike = _else_equal(finished)
     below = finished[alike.isin(alike[lost.index]) & (finished["lr"] < lost["lr"].min())]
     diverged = (below["status"] == "diverged").groupby(below["lr"]).any()
-    return max(diverged.index[~diverged], default=None)
+    stable = below[below["lr"].isin(diverged.index[~diverged])].sort_values("lr", ascending=False)
+    rates = dict(zip(stable["setting"], stable["lr"], strict=True))  # of two that are as good the higher comes first
+    return rates[_best({name: values.series(name, metric) for name in rates}, metric)] if rates else None
 
 
 def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], best: str, metric: str) -> list[str]:
@@ -170,7 +177,7 @@ def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
     finished = runs.finished
     lowest = METRICS[metric].lowest
     found: dict[str, tuple[float, str]] = {}
-    for _, rows in finished.groupby(_else_equal(finished), dropna=False, sort=False):
+    for _, rows in finished.groupby(_else_equal(finished), sort=False):
         settings = rows.groupby("lr")["setting"].first()
         means = settings.map(_centres({name: values.series(name, metric) for name in settings}))
         if len(means) < 2 or means.isna().all() or (rows["status"] == "diverged").all():
@@ -258,39 +265,58 @@ def full_label(study: Study, name: str) -> str:
 def headline(study: Study, values: Values) -> list[str]:
     """What came out: which setting ended best, which converged first and where that one ended."""
     main = table_metrics(study, values)[0]
-    kind = METRICS[main]
-    unit = "%" if kind.fraction else ""
-
-    def reached(name: str, metric: str) -> statistics.Estimate:
-        return statistics.estimate(values.series(name, metric))
-
     measured = {name: series for name in values.settings if (series := values.series(name, main))}
     if not measured:
         return []
-    best = _best(measured, main)
+    is_timed = "convergence_epoch" in table_metrics(study, values)
+    timed = {name: x for name in measured if is_timed and (x := values.series(name, "convergence_epoch"))}
+    best, first = _best(measured, main), _best(timed, "convergence_epoch") if timed else ""
+    doubts = _doubts({main: measured, "convergence_epoch": timed})
     seeds = {frozenset(series) for series in measured.values()}
     decided = ""
     if len(seeds) > 1:
         shares_some = frozenset.intersection(*seeds)
         decided = " Decided over the seeds that all settings share." if shares_some else " They share no seed."
-    found = reached(best, main)
-    spread = interval(found.low, found.high, main)
-    reading = f"{number(found.centre, main)}{unit} {spread}".rstrip()
-    sentences = [f"Best {kind.label}: {full_label(study, best)}, {reading}{_doubt(measured, best, main)}.{decided}"]
-    is_timed = "convergence_epoch" in table_metrics(study, values)
-    timed = {name: x for name in measured if is_timed and (x := values.series(name, "convergence_epoch"))}
-    first = _best(timed, "convergence_epoch") if timed else ""
-    if first and main in ("val_accuracy", "val_loss") and isfinite(reached(first, "convergence_epoch").centre):
-        epochs = number(reached(first, "convergence_epoch").centre, "convergence_epoch")
-        accuracy = number(reached(first, main).centre, main)
+    found = estimate(values, best, main)
+    kind, count = METRICS[main], f"{found.seeds} seed{'s' * (found.seeds > 1)}"
+    unit = "%" if kind.fraction else ""
+    reading = f"{number(found.centre, main)}{unit} {interval(found.low, found.high, main)}".rstrip()
+    sentences = [f"Best {kind.label}: {full_label(study, best)}, {reading} over {count}{doubts[main]}.{decided}"]
+    soonest = estimate(values, first, "convergence_epoch").centre if first else inf
+    if main in ("val_accuracy", "val_loss") and isfinite(soonest):
+        epochs = number(soonest, "convergence_epoch")
+        as_soon = sum(number(centre, "convergence_epoch") == epochs for centre in _centres(timed).values()) - 1
+        others = f", as {as_soon} other{'s do' if as_soon > 1 else ' does'}" if as_soon else ""
         sentences.append(
-            f"First to converge: {full_label(study, first)}, after {epochs} epoch{'s' * (epochs != '1')}, "
-            f"at a {kind.label} of {accuracy}{unit}{_doubt(timed, first, 'convergence_epoch')}."
+            f"First to converge: {full_label(study, first)}, after {epochs} epoch{'s' * (epochs != '1')}{others}, "
+            f"at a {kind.label} of {number(estimate(values, first, main).centre, main)}{unit}"
+            f"{doubts['convergence_epoch']}."
         )
     return sentences
 
 
-def _doubt(candidates: Mapping[str, statistics.Series], best: str, metric: str) -> str:
-    """That the best of these settings is not known to be the best, if so it is."""
-    is_ahead = len(candidates) < 2 or _ahead(statistics.on_shared_seeds(candidates), best, metric)
-    return "" if is_ahead else "; the seeds do not tell it apart from all others"
+def _doubts(candidates: Mapping[str, Mapping[str, statistics.Series]]) -> dict[str, str]:
+    """Metric -> that the best setting by it is not known to be the best, if it is not; decided for all at once."""
+    evidence = {
+        metric: statistics.winner(statistics.on_shared_seeds(series), METRICS[metric].lowest)[1]
+        for metric, series in candidates.items()
+        if len(series) > 1
+    }
+    told_apart = {metric for metric, found in statistics.judge(evidence).items() if found.verdict == "reproduced"}
+    doubtful = dict.fromkeys(evidence.keys() - told_apart, "; the seeds do not tell it apart from all others")
+    return dict.fromkeys(candidates, "") | doubtful
+
+
+def against_benchmarks(study: Study, second: Table) -> list[str]:
+    """What the second stage decided, a sentence for each metric and outcome; `second` is its table."""
+    sentences = []
+    decided = second.frame[second.frame["outcome"] != "not told apart"]
+    for (metric, outcome), rows in decided.groupby(["metric", "outcome"], sort=False):
+        unit = " points" if METRICS[metric].fraction else ""
+        pairs = [
+            f"{full_label(study, row.setting)} {outcome} than {full_label(study, row.benchmark)} "
+            f"({number(row.lead, metric, signed=True)}{unit})"
+            for row in rows.itertuples()
+        ]
+        sentences.append(f"Against the benchmarks, {METRICS[metric].label}: {', '.join(pairs)}.")
+    return sentences

@@ -74,7 +74,8 @@ def draw(histories: Mapping[float, Sequence[Row]]) -> Figure:
 def table(histories: Mapping[float, Sequence[Row]]) -> str:
     """The numbers behind the figure, as a Markdown table."""
     lines = [
-        "| rate | limit | highest sharpness | reached after epoch | stays until | quartiles of sharpness / limit |",
+        "| rate | limit | highest sharpness | reached after epoch | last at 0.9 of it after epoch | "
+        "quartiles of sharpness / limit |",
         "|---|---|---|---|---|---|",
     ]
     for lr, rows in sorted(histories.items()):

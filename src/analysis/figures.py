@@ -67,15 +67,24 @@ class Style:
 
 
 def styles(study: Study) -> dict[str, Style]:
-    """Setting -> colour and dash. Settings at the same place of their group share the colour; groups differ by dash."""
+    """Setting -> colour and dash, no two alike before all pairs are used up.
+
+    Settings of the same label share their colour where they can; groups differ by dash.
+    """
     benchmark = study.setting(study.benchmark).group if study.benchmark else None
-    found = {}
+    places: dict[str, int] = {}
+    found: dict[str, Style] = {}
     for index, settings in enumerate(study.compared_groups.values()):
-        for place, setting in enumerate(settings):
-            dash = DASHES[(index + place // len(PALETTE)) % len(DASHES)]
-            # More groups than dashes begin again with other colours.
-            colour = PALETTE[(place + len(PALETTE) // 2 * (index // len(DASHES))) % len(PALETTE)]
-            found[setting.name] = Style(colour, dash)
+        for setting in settings:
+            place = places.setdefault(setting.label, len(places))
+            wanted = [
+                Style(PALETTE[(place + c) % len(PALETTE)], DASHES[(index + place // len(PALETTE) + d) % len(DASHES)])
+                for c in range(len(PALETTE))
+                for d in range(len(DASHES))
+            ]
+            free = [style for style in wanted if style not in found.values()]
+            # Once all are used up the farthest, which hardly stands in the same figure, is taken again.
+            found[setting.name] = free[0] if free else list(found.values())[len(found) - len(wanted)]
     for place, setting in enumerate(study.groups.get(benchmark, []) if benchmark is not None else []):
         found.setdefault(setting.name, Style(NEUTRAL[place % len(NEUTRAL)], DASHES[place % 2 * 3]))
     return found
@@ -154,7 +163,9 @@ class Axis:
 
 
 def _extent(curves: pd.DataFrame, part: float, scale: str = "linear") -> tuple[float, float]:
-    """From the lowest to the highest seed, with that part of the distance as a margin."""
+    """From the lowest to the highest seed, with that part of the distance as a margin; 0 to 1 without curves."""
+    if curves.empty:
+        return 0.0, 1.0
     low, high = float(curves["low"].min()), float(curves["high"].max())
     if scale == "log":
         margin = (high / low) ** part
@@ -180,7 +191,7 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         if "accuracy" in axis.column:
-            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+            axes.yaxis.set_major_formatter(PercentFormatter(1))
     panels[0].set(xlim=axis.epochs, ylim=axis.limits)
     if closer:
         panels[1].set(xlim=axis.closer_epochs, ylim=axis.closer_limits)
@@ -190,11 +201,13 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
 
 
 def _legend(figure: Figure) -> None:
-    """Below the panels, in as many columns as fit."""
+    """Below the panels, in as many columns as fit; the figure grows with its rows."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     # A figure of 10 inches is about 120 characters wide; a line's key takes 6.
     fitting = int(12 * figure.get_figwidth()) // (6 + max(map(len, labels)))
-    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, min(5, len(labels), fitting)))
+    columns = max(1, min(5, len(labels), fitting))
+    figure.set_figheight(figure.get_figheight() + 0.22 * (ceil(len(labels) / columns) - 1))  # inches
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
 def quantity(column: str) -> str:
@@ -239,7 +252,7 @@ def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         if "accuracy" in column:
-            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+            axes.yaxis.set_major_formatter(PercentFormatter(1))
     if len(names) > 1:
         _legend(figure)
     return figure
@@ -275,6 +288,8 @@ def seeds(
                     history["epoch"] + 1, history[column], color=colour, linestyle=dash, label=f"seed {seed}"
                 )
             axes.set_yscale("log" if column in log else "linear")
+            if "accuracy" in column:
+                axes.yaxis.set_major_formatter(PercentFormatter(1))
             if column in limits:  # else None would fix the axis as the first setting leaves it
                 axes.set_ylim(limits[column])
             axes.grid(alpha=0.3)

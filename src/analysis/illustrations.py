@@ -50,6 +50,7 @@ class Illustrations:
         samples: the data that runs were trained on.
 
     Attributes:
+        entries: the figures, as in the study's file.
         shown: what the page shows, in order; filled by `draw`.
     """
 
@@ -72,9 +73,9 @@ class Illustrations:
         self._look = figures.styles(study)
         metric = main_metric(values)
         self._together = [metric, "train_loss" if metric == "val_loss" else "val_loss", "lr"]
-        self._entries = study.figures or [self._figure_of_a_study_without_a_file(metric)]
+        self.entries = study.figures or [self._figure_of_a_study_without_a_file(metric)]
         columns = dict.fromkeys(self._together)
-        for entry in self._entries:
+        for entry in self.entries:
             columns |= dict.fromkeys(entry.get("columns", ()) if entry["kind"] == "panels" else ())
             columns |= dict.fromkeys([entry.get("column", "val_accuracy")] if entry["kind"] == "curves" else ())
         drawable = [name for name in values.settings if len(runs.curve(name, "lr"))]
@@ -88,7 +89,7 @@ class Illustrations:
         Raises:
             UserError: a figure is of no known kind, or lacks what its kind needs.
         """
-        for entry in self._entries:
+        for entry in self.entries:
             if entry["kind"] not in self._kinds:
                 raise UserError(
                     f"Figure {entry['name']} of study {self._study.name}: kind={entry['kind']} is not known; "
@@ -104,7 +105,9 @@ class Illustrations:
         if names:
             few = "" if len(names) == len(self._sources) else f", the best {len(names)} of {len(self._sources)}"
             what = ", ".join(figures.COLUMN_LABELS[column] for column in self._together)
-            self._show_panel(f"All settings{few}: {what}.", names, self._panel_plots("all", names, self._together))
+            self._show_panel(
+                f"All settings{few}: {what}.", names, self._panel_plots("all", names, self._together, log=("lr",))
+            )
         return interactive.draw(self._plots)
 
     def _figure_of_a_study_without_a_file(self, metric: str) -> Entry:
@@ -188,9 +191,11 @@ class Illustrations:
         labels = figures.labels(self._study, names)
         return [Line(self._sources[name], labels[name], self._look[name]) for name in names]
 
-    def _panel_plots(self, name: str, names: Sequence[str], columns: Sequence[str]) -> dict[str, Any]:
-        """A plot per column, by name; as `figures.panels`."""
-        scales = figures.scales(self._runs, names, columns)
+    def _panel_plots(
+        self, name: str, names: Sequence[str], columns: Sequence[str], log: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """A plot per column, by name; as `figures.panels`, but for columns that are to be `log`."""
+        scales = figures.scales(self._runs, names, columns) | dict.fromkeys(log, "log")
         plots: dict[str, Any] = {}
         ranges: dict[str, Any] = {}
         for column in columns:

@@ -18,8 +18,8 @@ from bokeh.embed import components
 from bokeh.models import (
     ColumnDataSource,
     DataRange1d,
+    FixedTicker,
     HoverTool,
-    LogTicker,
     NumeralTickFormatter,
     Range1d,
     VArea,
@@ -31,6 +31,7 @@ from bokeh.resources import Resources
 from src.analysis.aggregate import METRICS, Runs
 from src.analysis.figures import COLUMN_LABELS, Axis, Style
 
+_LOG_TICKS = [mantissa * 10.0**decade for decade in range(-12, 7) for mantissa in (1, 2, 5)]
 _DASHES = {"solid": [], "dashed": [6, 3], "dotted": [2, 3], "dashdot": [8, 3, 2, 3]}
 
 
@@ -98,7 +99,6 @@ def plot(
     """
     fraction = column == "train_accuracy" or (column in METRICS and METRICS[column].fraction)
     number = "0.00%" if fraction else "0.00000"
-    scale = "log" if column == "lr" else scale
     drawn: Any = bokeh_figure(
         name=name,
         height=330,
@@ -112,11 +112,11 @@ def plot(
         active_drag=None,  # a finger that scrolls the page must not zoom the plot
     )
     if scale == "log":
-        drawn.yaxis.ticker = LogTicker(mantissas=[1, 2, 5])  # a decade shows one number otherwise, or none
+        drawn.yaxis.ticker = FixedTicker(ticks=_LOG_TICKS)  # Bokeh's own labels one decade of two, or none
     drawn.toolbar.logo = None
     drawn.toolbar.autohide = True
     if fraction:
-        drawn.yaxis.formatter = NumeralTickFormatter(format="0.0%")
+        drawn.yaxis.formatter = NumeralTickFormatter(format="0.[00]%")
     means = []
     for line in lines:
         # Glyphs of their own, because the figure's shorthands make three more of each, for states no page here has.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,10 +54,12 @@ class Report:
     drawing: Drawing = field(default_factory=lambda: Drawing("", {}))
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Verdict -> how many claims have it."""
-        counted = Counter(finding.verdict.verdict for finding in self.findings)
-        return {verdict: counted[verdict] for verdict in ("reproduced", "not reproduced", "undecided")}
+    def verdicts(self) -> dict[str, list[Finding]]:
+        """Verdict -> the findings that have it; what is decided first."""
+        return {
+            verdict: [finding for finding in self.findings if finding.verdict.verdict == verdict]
+            for verdict in ("reproduced", "not reproduced", "undecided")
+        }
 
 
 def effect(finding: Finding) -> str:
@@ -66,7 +67,9 @@ def effect(finding: Finding) -> str:
     verdict = finding.verdict
     metric = str(finding.claim.arguments.get("metric", ""))
     if verdict.seeds == 0:
-        return "no seed that all of its settings were run with"
+        if only := finding.claim.arguments.get("only"):
+            return f"no run of which it can be said ({only})"
+        return "nothing measured with a seed that all of its settings have"
     kind = METRICS.get(metric)
     unit = (
         " points"
@@ -104,11 +107,11 @@ def facts(study: Study, runs: Runs) -> dict[str, str]:
         ("Data", "data"),
         ("Training samples", "train_samples"),
         ("Network", "model"),
-        ("Seeds", "seed"),
         ("Epochs", "epochs"),
         ("Batch size", "batch_size"),
     ):
         found[label] = _distinct(results, column)
+    found["Seeds"] = _seeds(results)
     found["Momentum"] = ", ".join(f"{name}: {momenta}" for name, momenta in momenta_of(results).items())
     if "wall_seconds" in results:
         hours = results["wall_seconds"].sum() / 3600
@@ -122,6 +125,17 @@ def facts(study: Study, runs: Runs) -> dict[str, str]:
             f"{k}={v}" for k, v in settings.items()
         )
     return {what: value for what, value in found.items() if value}
+
+
+def _seeds(results: pd.DataFrame) -> str:
+    """The seeds; where settings differ in theirs, how many have which."""
+    if "setting" not in results:
+        return _distinct(results, "seed")
+    of_settings = results.groupby("setting")["seed"].agg(lambda seeds: ", ".join(map(str, sorted(set(seeds)))))
+    counts = of_settings.value_counts()
+    if len(counts) == 1:
+        return str(counts.index[0])
+    return "; ".join(f"{seeds} of {count} setting{'s' * (count > 1)}" for seeds, count in counts.items())
 
 
 def _distinct(results: pd.DataFrame, column: str) -> str:
@@ -141,7 +155,7 @@ def html(report: Report) -> str:
     return environment.get_template("page.html.j2").render(
         {name: getattr(report, name) for name in report.__dataclass_fields__}
         | {
-            "counts": report.counts,
+            "verdicts": report.verdicts,
             "drawing": Drawing(Markup(report.drawing.script), {n: Markup(d) for n, d in report.drawing.divs.items()}),
         }
     )
@@ -153,15 +167,18 @@ def markdown(report: Report, folder: Path) -> str:
     files = [found for f in study.figures if (found := figure_file(folder / "figures" / f["name"]))]
     captions = {f["name"]: f["caption"] for f in study.figures}
     parts = [f"# {study.title}", f"After {study.source}." if study.source else "", study.question]
-    if report.headline:
-        parts += ["## What came out", "\n".join(f"- {sentence}" for sentence in report.headline)]
+    concluded = [f"{c['what']}: {c['value']} ({c['why']})" for c in study.conclusions]
+    if concluded or report.headline:
+        parts += ["## What came out", "\n".join(f"- {sentence}" for sentence in [*concluded, *report.headline])]
     if report.findings:
-        parts += ["## Verdicts", ", ".join(f"{count} {verdict}" for verdict, count in report.counts.items()) + "."]
+        counts = (f"{len(findings)} {verdict}" for verdict, findings in report.verdicts.items())
+        parts += ["## Verdicts", ", ".join(counts) + "."]
         parts.append(
             "\n".join(
                 f"- **{f.verdict.verdict}** ({f.claim.place}) {f.claim.says}"
                 f"{f' Read as: {f.claim.reading}.' if f.claim.reading else ''} {effect(f)}. {document(f)}".rstrip()
-                for f in report.findings
+                for findings in report.verdicts.values()
+                for f in findings
             )
         )
     parts += ["## Tables", *(table.markdown() for table in report.tables)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import exp, inf, isfinite, isnan, log, nan
+from dataclasses import dataclass, replace
+from math import exp, floor, inf, isfinite, isnan, log, log10, nan
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -20,6 +20,7 @@ from src.analysis.study import Setting, Study
 from src.run_folder import write_text
 
 NOTHING = "–"  # the cell of a number that is not known
+_MOST_TIES = 5  # more are counted and not named
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,31 @@ def number(value: float, metric: str, signed: bool = False) -> str:
 
 
 def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
-    """A 95% interval; an open end where the seeds give no bound."""
+    """A 95% interval, both ends to the same decimals; an open end where the seeds give no bound."""
     if (low == -inf and high == inf) or (not signed and low == inf):
         return ""
-    left = "…" if low == -inf else number(low, metric, signed)
-    right = "…" if high == inf else number(high, metric, signed)
-    return f"[{left}, {right}]"
+    kind = METRICS.get(metric, Metric(metric))
+    largest = max(abs(end) for end in (low, high, 0) if isfinite(end))
+    has_decimals = not kind.fraction and not kind.count and 1e-4 <= largest < 1e4
+
+    def end(value: float) -> str:
+        if not has_decimals or not isfinite(value):
+            return number(value, metric, signed)
+        return f"{value:{'+' if signed else ''}z.{3 - floor(log10(largest))}f}"
+
+    return f"[{'…' if low == -inf else end(low)}, {'…' if high == inf else end(high)}]"
 
 
-def _estimate(values: Values, setting: str, metric: str) -> Estimate:
+def estimate(values: Values, setting: str, metric: str) -> Estimate:
+    """What a setting reached, its interval within what the metric can be; nan where nothing is known."""
     series = values.series(setting, metric) if metric in values.metrics else {}
-    return statistics.estimate(series) if series else Estimate(nan, -inf, inf, 0)
+    if not series:
+        return Estimate(nan, -inf, inf, 0)
+    found = statistics.estimate(series)
+    least, most = METRICS[metric].bounds
+    # An end that the seeds do not bound stays open.
+    low = found.low if found.low == -inf else max(found.low, least)
+    return replace(found, low=low, high=found.high if found.high == inf else min(found.high, most))
 
 
 def main_metric(values: Values) -> str:
@@ -110,7 +125,8 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
     metrics = table_metrics(study, values)
     records = [_comparison_record(setting, values, runs, metrics) for setting in study.settings]
     columns = [*metrics, *(f"document_{metric}" for metric in metrics)]
-    judged = [record for record in records if record["group"] not in study.exploration]
+    # What several studies reached, on data of their own, has no best.
+    judged = [] if study.reads else [record for record in records if record["group"] not in study.exploration]
     best = {column: _best([record[column] for record in judged], column) for column in columns}
     rows = []
     for setting, record in zip(study.settings, records, strict=True):
@@ -119,7 +135,7 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
             unit = _unit(metric)
             document = f"document_{metric}"
             spread = interval(record[f"{metric}_low"], record[f"{metric}_high"], metric)
-            heading = METRICS[metric].label.capitalize() + (" (%)" if METRICS[metric].fraction else "")
+            heading = METRICS[metric].label.capitalize() + f" ({METRICS[metric].unit})" * bool(METRICS[metric].unit)
             row[heading] = f"{_bold(record, metric, best)} {spread}".rstrip()
             if any(metric in setting.published for setting in study.settings):
                 row[f"Document ({unit})"] = _bold(record, document, best)
@@ -132,20 +148,20 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
         row["Rate updates"] = number(record["lr_updates"], "lr_updates")
         row["Runs"] = f"{record['runs']}" + (f" ({record['diverged']} diverged)" if record["diverged"] else "")
         rows.append(row)
-    return _table("comparison", f"{study.title}: all settings", rows, records, _notes(study, runs, metrics))
+    return _table("comparison", "All settings", rows, records, _notes(study, runs, metrics))
 
 
 def _unit(metric: str) -> str:
     """What tells the document's column of a metric from its others."""
-    if METRICS[metric].fraction:
-        return "%"
+    if METRICS[metric].unit:
+        return METRICS[metric].unit
     return METRICS[metric].label.removeprefix("final ").partition(" ")[0]
 
 
 def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Sequence[str]) -> dict[str, Any]:
     record: dict[str, Any] = {"setting": setting.name, "group": setting.group}
     for metric in metrics:
-        found = _estimate(values, setting.name, metric)
+        found = estimate(values, setting.name, metric)
         document = setting.published.get(metric, nan)
         record |= {
             metric: found.centre,
@@ -158,7 +174,7 @@ def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Se
     return record | {
         "benchmark_epoch": median(epochs.values()) if epochs else nan,
         "benchmark_reached": sum(map(isfinite, epochs.values())),
-        "lr_updates": nan if _is_constant(runs, setting.name) else _estimate(values, setting.name, "lr_updates").centre,
+        "lr_updates": nan if _is_constant(runs, setting.name) else estimate(values, setting.name, "lr_updates").centre,
         "runs": values.run_count(setting.name),
         "diverged": values.run_count(setting.name, "diverged"),
         "diagnosis": _diagnosis(runs, setting.name),
@@ -166,8 +182,9 @@ def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Se
 
 
 def _is_constant(runs: Runs, setting: str) -> bool:
-    """Whether there is nothing to update: a constant sequence advances, and its rate stays."""
-    return "sequence" in runs.finished and set(runs.of([setting]).finished["sequence"]) == {"constant"}
+    """Whether there is nothing to update: a constant sequence advances, after a warmup too, and its rate stays."""
+    sequences = set(runs.of([setting]).finished["sequence"]) if "sequence" in runs.finished else set()
+    return bool(sequences) and all(str(sequence).endswith("constant") for sequence in sequences)
 
 
 def _diagnosis(runs: Runs, setting: str) -> str:
@@ -199,9 +216,10 @@ def _reached(record: Mapping[str, Any]) -> str:
 
 
 def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
+    bold = "" if study.reads else "; best of a column in bold"
     notes = [
-        "Mean and 95% interval over the seeds of each setting, for this validation set; best of a column in bold. "
-        "Where a run never gets there, or all seeds agree, the median stands for the mean.",
+        f"Mean and 95% interval over the seeds of each setting, for its validation set{bold}. Where a run never gets "
+        "there, or all seeds agree, the median stands for the mean; … is an end that the seeds do not bound.",
     ]
     tolerances = sorted(set(runs.results.get("convergence_tolerance", pd.Series(dtype=float)).dropna()))
     tolerances = tolerances or [study.tolerance] if study.tolerance else tolerances
@@ -213,14 +231,15 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
         notes.append(
             "Converged: the first epoch, counted from 1, whose validation accuracy (centred mean over 3 epochs) is "
             "at least the final one (mean of the last 5) less "
-            f"{' or '.join(f'{100 * t:.1f}' for t in tolerances)} points. "
+            f"{' or '.join(f'{100 * t:.1f}' for t in tolerances)} points"
+            f"{', whichever its study says' if study.reads and len(tolerances) > 1 else ''}. "
             "A run that ends over twice that below its best has not settled and counts with its last epoch."
         )
     if study.benchmark and "benchmark_epoch" in runs.results:
         notes.append(
             f"Epochs to the accuracy of {study.setting(study.benchmark).label}: median over seeds of the first epoch "
-            "whose smoothed accuracy reaches that setting's final accuracy, with the number of runs that ever do; "
-            "the others are censored at their last epoch."
+            "whose smoothed accuracy reaches that of this setting (mean of its last 5 epochs, over seeds), with the "
+            "number of runs that ever do; the others are censored at their last epoch."
         )
     if {"inverse", "inverse_sqrt", "cyclic"} & set(runs.results.get("sequence", ())):
         notes.append(
@@ -234,7 +253,7 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
     if "diagnosis" in runs.results:
         notes.append(
             "Diagnosis: the first rule that the losses of a run meet; healthy: none. Rules have thresholds; on runs "
-            "labelled by eye they were right in 8 of 9. results.csv has the numbers that decided."
+            "labelled by eye they were right for 72 of 81. results.csv has the numbers that decided."
         )
     return notes
 
@@ -284,7 +303,7 @@ def likeness(study: Study, values: Values) -> Table | None:
             "Over": "" if alike else ", ".join(setting.label for setting in held),
         }
         for metric in (m for m in table_metrics(study, values) if all(m in setting.published for setting in held)):
-            pairs = [(_estimate(values, setting.name, metric).centre, setting.published[metric]) for setting in held]
+            pairs = [(estimate(values, setting.name, metric).centre, setting.published[metric]) for setting in held]
             if METRICS[metric].fraction:
                 record[metric] = fmean(abs(ours - document) for ours, document in pairs)
                 row[f"{METRICS[metric].label.capitalize()}: points apart"] = number(record[metric], metric)
@@ -338,7 +357,7 @@ def selection(study: Study, picks: Sequence[Pick]) -> Table:
             {study.grouped_by.capitalize(): chosen.group}
             | {"By": METRICS[chosen.metric].label, "Best": _with_ties(study, chosen.setting, chosen.ties)}
             | _lead_cells(chosen.verdict, chosen.metric, "Lead over the nearest rival")
-            | {"Told apart": "yes" if told_apart else "no"}
+            | {"Told apart": NOTHING if chosen.verdict is None else "yes" if told_apart else "no"}
             | {"Document's best": _with_ties(study, document[0], document[1:]) if document else NOTHING}
         )
     note = (
@@ -358,6 +377,8 @@ def _published_best(settings: Sequence[Setting], metric: str) -> list[str]:
 
 
 def _with_ties(study: Study, name: str, ties: Sequence[str]) -> str:
+    if len(ties) > _MOST_TIES:
+        return f"{study.setting(name).label} (and {len(ties)} others)"
     return study.setting(name).label + (f" (and {', '.join(study.setting(tie).label for tie in ties)})" if ties else "")
 
 

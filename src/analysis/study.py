@@ -74,7 +74,8 @@ class Study:
         tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
         figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see figures.py).
         notices: head the report of runs that they apply to.
-        choices: what the document leaves open, each a mapping with `what`, `value`, `why`.
+        conclusions: what a person drew from the tables, each a mapping with `what`, `value`, `why`.
+        choices: what the document leaves open, as mappings of the same kind.
         unknown: sentences on what the study cannot tell.
         reads: the studies whose results this one judges together; it has no runs of its own.
         training: the content of conf/experiment/<name>.yaml.
@@ -94,6 +95,7 @@ class Study:
     tolerance: float | None = None
     figures: Sequence[Mapping[str, Any]] = ()
     notices: Sequence[Notice] = ()
+    conclusions: Sequence[Mapping[str, Any]] = ()
     choices: Sequence[Mapping[str, Any]] = ()
     unknown: Sequence[str] = ()
     reads: Sequence[str] = ()
@@ -214,7 +216,8 @@ def assign(results: pd.DataFrame, settings: Sequence[Setting]) -> pd.Series:
     """The name of each run's setting, by the index of `results`; missing for a run that belongs to none.
 
     Raises:
-        UserError: results lack a column that settings are told by, or two finished runs of a setting have one seed.
+        UserError: results lack a column that settings are told by, two finished runs of a setting have one seed, or
+            runs of a setting differ in a choice that the study leaves open.
     """
     names = pd.Series(pd.NA, index=results.index, dtype="object", name="setting")
     for setting in settings:
@@ -228,8 +231,8 @@ def assign(results: pd.DataFrame, settings: Sequence[Setting]) -> pd.Series:
             values = value if isinstance(value, list) else [value]
             chosen &= results[column].isin(values) | (results[column].isna() & any(pd.isna(v) for v in values))
         names[chosen] = setting.name
-    twice = results.assign(setting=names)[results["status"].isin(FINISHED)].dropna(subset="setting")
-    twice = twice[twice.duplicated(["setting", "seed"], keep=False)]
+    finished = results.assign(setting=names)[results["status"].isin(FINISHED)].dropna(subset="setting")
+    twice = finished[finished.duplicated(["setting", "seed"], keep=False)]
     if len(twice):
         first = twice.iloc[0]
         same = twice[(twice["setting"] == first["setting"]) & (twice["seed"] == first["seed"])]
@@ -237,4 +240,19 @@ def assign(results: pd.DataFrame, settings: Sequence[Setting]) -> pd.Series:
             f"{len(same)} runs are seed {first['seed']} of setting {first['setting']} ({', '.join(same['run'][:3])}); "
             "they differ in something that the study does not tell apart: move all but one elsewhere."
         )
+    for setting in settings:
+        _check_alike(setting, finished[finished["setting"] == setting.name])
     return names
+
+
+def _check_alike(setting: Setting, runs: pd.DataFrame) -> None:
+    """Raises UserError where runs of one setting are not alike but for the seed: their mean would say nothing."""
+    for key in (key for key in SETTING_KEYS if key != "seed" and key in runs and key not in setting.where):
+        counts = runs[key].value_counts(dropna=False)
+        if len(counts) > 1:
+            few = runs[runs[key].isin([counts.index[-1]])]
+            raise UserError(
+                f"Runs of setting {setting.name} have {key}={', '.join(str(value) for value in counts.index)}, and the "
+                f"study does not tell them apart: move those with {key}={counts.index[-1]} elsewhere "
+                f"({', '.join(few['run'][:3])}), or name {key} in the setting's `where`."
+            )

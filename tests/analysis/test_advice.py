@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from synthetic_study import write_run
 
-from src.analysis import statistics
-from src.analysis.advice import advise, headline, missing
+from src.analysis import report_tables, statistics
+from src.analysis.advice import advise, against_benchmarks, headline, missing
 from src.analysis.aggregate import Runs, Values, judged, read_runs
 from src.analysis.study import Setting, Study, discover
 
@@ -122,7 +122,7 @@ def test_a_lead_in_loss_has_the_interval_of_the_lead(tmp_path: Path) -> None:
     values = Values(runs.results, [setting.name for setting in study.settings], "it")
     (sentence,) = [s for s in advise(study, values, runs) if "told apart" in s]
     expected = statistics.estimate(dict(enumerate(leads)))
-    assert f": 0.06 of final validation loss apart, [{expected.low:.4g}, {expected.high:.4g}]." in sentence
+    assert f": 0.06 of final validation loss apart, [{expected.low:.4f}, {expected.high:.4f}]." in sentence
 
 
 def test_a_lead_over_what_never_gets_there_takes_six_seeds(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_runs_that_diverged_or_did_not_finish(tmp_path: Path) -> None:
     sentences = advise(*_study(tmp_path))
     assert sentences[0].startswith("Of 4 runs 1 failed: start the same sweep again")
     assert (
-        sentences[1] == "1 of 2 runs of lr=0.9 diverged at rate 0.9: take 0.1, where none did, "
+        sentences[1] == "1 of 2 runs of lr=0.9 diverged at rate 0.9: take 0.1, the best rate at which none did, "
         "or put a warmup before it (warmup=linear)."
     )
 
@@ -307,13 +307,15 @@ def test_no_warmup_saves_a_linear_network(tmp_path: Path) -> None:
     assert sentence.endswith("or put a warmup before it (warmup=linear).")
 
 
-def test_the_rate_to_take_instead_is_one_that_was_tried(tmp_path: Path) -> None:
-    for lr, status in ((0.1, "completed"), (0.3, "completed"), (0.5, "diverged"), (0.9, "diverged")):
-        write_run(tmp_path, "mine", SETTLED, lr=lr, status=status)
+@pytest.mark.parametrize(("lead", "best"), [(0.0, "0.3"), (0.01, "0.1")])
+def test_the_rate_to_take_instead_is_the_best_that_was_tried(tmp_path: Path, lead: float, best: str) -> None:
+    write_run(tmp_path, "mine", _shifted(lead), lr=0.1)
+    for lr, status in ((0.3, "completed"), (0.5, "diverged"), (0.9, "diverged")):
+        write_run(tmp_path, "mine", _shifted(0.0), lr=lr, status=status)
     write_run(tmp_path, "mine", SETTLED, lr=0.4, sequence="cosine")
     lost = [sentence for sentence in advise(*_study(tmp_path)) if "diverged" in sentence]
     assert len(lost) == 2
-    assert all("take 0.3, where none did" in sentence for sentence in lost)
+    assert all(f"take {best}, the best rate at which none did" in sentence for sentence in lost)
 
 
 def test_rates_that_are_alike_or_all_diverged_have_no_edge(tmp_path: Path) -> None:
@@ -354,7 +356,7 @@ def test_the_headline(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", [*SETTLED[:4], 0.95, 0.95, 0.95, 0.95], lr=0.2)
     study, values, _ = _study(tmp_path)
     assert headline(study, values) == [
-        "Best final validation accuracy: lr=0.2, 95.00%; the seeds do not tell it apart from all others.",
+        "Best final validation accuracy: lr=0.2, 95.00% over 1 seed; the seeds do not tell it apart from all others.",
         "First to converge: lr=0.1, after 1 epoch, at a final validation accuracy of 90.00%; the seeds do not tell it "
         "apart from all others.",
     ]
@@ -365,7 +367,40 @@ def test_the_headline_of_what_is_told_apart(tmp_path: Path) -> None:
         for lr, lead in ((0.1, 0.0), (0.2, 0.05)):
             write_run(tmp_path, "mine", _shifted(lead + 0.001 * np.sin(seed * lr * 9)), lr=lr, seed=seed)
     study, values, _ = _study(tmp_path)
-    assert headline(study, values)[0] == "Best final validation accuracy: lr=0.2, 94.99% [94.87, 95.11]."
+    assert headline(study, values)[0] == "Best final validation accuracy: lr=0.2, 94.99% [94.87, 95.11] over 4 seeds."
+
+
+def test_the_headline_names_how_many_converge_as_soon(tmp_path: Path) -> None:
+    for lr in (0.1, 0.2, 0.3):
+        write_run(tmp_path, "mine", SETTLED, lr=lr)
+    study, values, _ = _study(tmp_path)
+    assert ", as 2 others do, at a final" in headline(study, values)[1]
+
+
+def test_best_and_first_are_told_apart_as_one_family(tmp_path: Path) -> None:
+    """The lead has p = 0.043 on its own; both settings converge alike."""
+    for seed, lead in enumerate((0.0, 0.02, 0.025, 0.03, 0.055)):
+        write_run(tmp_path, "mine", _shifted(lead), lr=0.2, seed=seed)
+        write_run(tmp_path, "mine", _shifted(0.0), lr=0.1, seed=seed)
+    study, values, _ = _study(tmp_path)
+    alone = headline(replace(study, metrics=["val_accuracy"]), values)[0]
+    assert "tell it apart" not in alone
+    assert "tell it apart" in headline(study, values)[0]
+
+
+def test_what_the_second_stage_decided_is_said(tmp_path: Path) -> None:
+    for seed in range(4):
+        for lr, lead in ((0.1, 0.0), (0.2, 0.05), (0.3, -0.05)):
+            write_run(tmp_path, "mine", _shifted(lead + 0.0004 * lr * (seed - 1.5)), lr=lr, seed=seed)
+    study, values, _ = _study(tmp_path)
+    grouped = [replace(s, group="base" if s.name == "lr=0.1" else f"of {s.name}") for s in study.settings]
+    study = replace(study, settings=grouped, benchmark="lr=0.1", metrics=["val_accuracy"])
+    second = report_tables.against_benchmarks(study, values, report_tables.pick(study, values))
+    what = "Against the benchmarks, final validation accuracy"
+    assert against_benchmarks(study, second) == [
+        f"{what}: “lr=0.2 of lr=0.2” better than “lr=0.1 base” (+5.00 points).",
+        f"{what}: “lr=0.3 of lr=0.3” worse than “lr=0.1 base” (-5.00 points).",
+    ]
 
 
 def test_the_headline_of_a_study_whose_table_does_not_show_convergence(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def test_a_claim_that_cannot_be_read(tmp_path: Path, entry: str, words: str) -> 
     ("arguments", "words"),
     [
         ({"metric": "val_accuracy", "of": {"seq9": "*"}}, "Claim x: seq9 is no setting of the study; there are a, b"),
-        ({"metric": "accuracy", "of": {"a": "b"}}, "Claim x: the test has no column accuracy; known metrics are"),
+        ({"metric": "accuracy", "of": {"a": "b"}}, "Claim x: the test has no column accuracy; of the metrics it has"),
         ({"metric": "val_accuracy", "of": {"a": "a"}}, "Claim x: A claim needs"),
     ],
 )

@@ -212,3 +212,21 @@ def test_settings_of_more_groups_than_dashes_are_told_apart() -> None:
     settings = [Setting(f"{group}/{place}", "it", {}, group) for group in groups for place in range(3)]
     look = styles(Study("mine", "Mine", settings=settings))
     assert len({(style.colour, style.dash) for style in look.values()}) == len(settings)
+
+
+def test_settings_of_one_label_share_their_colour_wherever_they_stand_in_their_group() -> None:
+    settings = [Setting(f"{group}/{label}", label, {}, group) for group in "ab" for label in "xyz"[group == "b" :]]
+    look = styles(Study("mine", "Mine", settings=settings))
+    assert look["a/y"].colour == look["b/y"].colour != look["a/x"].colour
+    assert look["a/y"].dash != look["b/y"].dash
+
+
+def test_a_legend_of_many_rows_leaves_the_panels_their_height(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    heights = []
+    for repeats in (1, 60):
+        long = replace(study, settings=[replace(s, label=f"{s.label} {'x' * repeats}") for s in study.settings])
+        drawn = figures.panels(long, runs, [s.name for s in study.settings], ["lr"])
+        drawn.draw_without_rendering()
+        heights.append(drawn.axes[0].get_window_extent().height)
+    assert heights[1] == pytest.approx(heights[0], rel=0.1)

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from synthetic_study import write_run
 
-from src.analysis import report_tables
+from src.analysis import report_tables, statistics
 from src.analysis.aggregate import Runs, Values, judged, read_runs
 from src.analysis.report_tables import interval, number, p_value
 from src.analysis.study import Setting, Study
@@ -210,6 +210,10 @@ def test_intervals_and_p_for_people() -> None:
     assert interval(-inf, inf, "val_accuracy") == ""
     assert [p_value(p) for p in (0.00001, 0.0123, 0.05023, 1.0)] == ["< 0.001", "0.012", "0.0502", "1"]
     assert interval(3, inf, "convergence_epoch") == "[3, …]"
+    assert interval(0.00002225, 0.01303, "val_loss", signed=True) == "[+0.00002, +0.01303]"
+    assert interval(-1.80189, -0.88214, "val_loss") == "[-1.802, -0.882]"
+    assert interval(0, 0, "val_loss") == "[0, 0]"
+    assert interval(-3e-7, 1.2345e-8, "largest_rise") == "[-3e-07, 1.235e-08]"
     assert [p_value(p) for p in (0.0009, 0.001, 0.994, 0.996)] == ["< 0.001", "0.001", "0.994", "1"]
 
 
@@ -288,9 +292,30 @@ def test_the_study_says_what_its_table_shows(runs_and_study: tuple[Runs, Study])
 def test_a_constant_rate_is_never_updated(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", [0.5, 0.7], sequence="constant", updates=1)
     write_run(tmp_path, "mine", [0.5, 0.7], sequence="inverse", updates=1)
-    settings = [Setting(name, name, {"sequence": name}) for name in ("constant", "inverse")]
+    write_run(tmp_path, "mine", [0.5, 0.7], sequence="warmup-constant", updates=9)
+    settings = [Setting(name, name, {"sequence": name}) for name in ("constant", "inverse", "warmup-constant")]
     study = Study("mine", "Mine", settings=settings)
     runs = judged(read_runs(tmp_path / "mine"), study)
     table = report_tables.comparison(study, _values(runs, study), runs)
     column = table.header.index("Rate updates")
-    assert [row[column] for row in table.rows] == [report_tables.NOTHING, "1"]
+    assert [row[column] for row in table.rows] == [report_tables.NOTHING, "1", report_tables.NOTHING]
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "low", "high"),
+    [
+        ("val_accuracy", (0.999, 0.9), None, 1.0),
+        ("convergence_epoch", (1.0, 30.0), 0.0, None),
+        ("val_loss", (0.01, 1.0), 0.0, None),
+        ("loss_gap", (0.01, 1.0), None, None),
+    ],
+)
+def test_an_interval_leaves_out_what_cannot_be(
+    metric: str, values: tuple[float, float], low: float | None, high: float | None
+) -> None:
+    rows = pd.DataFrame([{"setting": "a", "seed": s, "status": "completed", metric: x} for s, x in enumerate(values)])
+    found = report_tables.estimate(Values(rows, ["a"], "it"), "a", metric)
+    plain = statistics.estimate(dict(enumerate(values)))
+    assert found.low == (plain.low if low is None else low)
+    assert found.high == (plain.high if high is None else high)
+    assert plain.low < 0 or plain.high > 1

@@ -160,3 +160,10 @@ def test_what_a_study_names_is_there(file: Path) -> None:
         evidence(claim, values)
         metric = claim.arguments["metric"]
         assert metric in METRICS or "/" in metric  # a probe's column
+
+
+def test_runs_that_differ_in_what_the_study_leaves_open_are_no_one_setting() -> None:
+    results = _results(lr=[0.1, 0.1], epochs=[100, 5]).assign(seed=[0, 1])
+    with pytest.raises(UserError, match=r"of setting a have epochs=100, 5, .* move those with epochs=5 .*\(run1\)"):
+        assign(results, [Setting("a", "A", {"lr": 0.1})])
+    assert list(assign(results, [Setting("a", "A", {"lr": 0.1, "epochs": [5, 100]})])) == ["a", "a"]
