@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil, inf, isfinite, nan
+from math import ceil, inf, isfinite
 from statistics import fmean, stdev
 
 import pandas as pd
@@ -54,15 +54,8 @@ def advise(study: Study, values: Values, runs: Runs) -> list[str]:
 
 
 def _best(candidates: Mapping[str, statistics.Series], metric: str) -> str:
-    centres = _centres(candidates)
+    centres = statistics.centres(candidates)
     return (min if METRICS[metric].lowest else max)(candidates, key=centres.__getitem__)
-
-
-def _centres(candidates: Mapping[str, statistics.Series]) -> dict[str, float]:
-    """Over the seeds that all of them share; nan for one that nothing was measured of."""
-    measured = {name: series for name, series in candidates.items() if series}
-    shared = statistics.on_shared_seeds(measured) if measured else {}
-    return dict.fromkeys(candidates, nan) | {name: statistics.estimate(x).centre for name, x in shared.items()}
 
 
 def _unfinished(runs: Runs) -> list[str]:
@@ -179,7 +172,7 @@ def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
     found: dict[str, tuple[float, str]] = {}
     for _, rows in finished.groupby(_else_equal(finished), sort=False):
         settings = rows.groupby("lr")["setting"].first()
-        means = settings.map(_centres({name: values.series(name, metric) for name in settings}))
+        means = settings.map(statistics.centres({name: values.series(name, metric) for name in settings}))
         if len(means) < 2 or means.isna().all() or (rows["status"] == "diverged").all():
             continue
         best, score = float(means.idxmin() if lowest else means.idxmax()), float(means.min() if lowest else means.max())
@@ -285,7 +278,9 @@ def headline(study: Study, values: Values) -> list[str]:
     soonest = estimate(values, first, "convergence_epoch").centre if first else inf
     if main in ("val_accuracy", "val_loss") and isfinite(soonest):
         epochs = number(soonest, "convergence_epoch")
-        as_soon = sum(number(centre, "convergence_epoch") == epochs for centre in _centres(timed).values()) - 1
+        as_soon = (
+            sum(number(centre, "convergence_epoch") == epochs for centre in statistics.centres(timed).values()) - 1
+        )
         others = f", as {as_soon} other{'s do' if as_soon > 1 else ' does'}" if as_soon else ""
         sentences.append(
             f"First to converge: {full_label(study, first)}, after {epochs} epoch{'s' * (epochs != '1')}{others}, "

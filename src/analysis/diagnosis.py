@@ -176,11 +176,15 @@ class _Curves:
 
     @property
     def end(self) -> slice:
-        """The last quarter of the epochs, five at most."""
-        return slice(-max(1, min(5, len(self) // 4)), None)
+        return slice(-length_of_end(len(self)), None)
 
     def has_learned(self, thresholds: Thresholds) -> bool:
         return self.way >= thresholds.learned * self.start > 0
+
+
+def length_of_end(epochs: int) -> int:
+    """How many of a run's epochs are its end: the last quarter, five at most."""
+    return max(1, min(5, epochs // 4))
 
 
 def _smoothed(losses: Sequence[float]) -> list[float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from src.analysis import descent_figures, figures, interactive
+from src.analysis import descent_figures, figures, interactive, statistics
 from src.analysis.aggregate import METRICS, Runs, Values
 from src.analysis.interactive import Drawing, Line, Panel
 from src.analysis.page import Picture, figure_file
@@ -206,11 +206,11 @@ class Illustrations:
 
 
 def _best(values: Values, most: int) -> list[str]:
-    """The settings, or the best of them by mean where there are more than `most`, in the study's order."""
+    """The settings, or the best of them where there are more than `most`, in the study's order."""
     if len(values.settings) <= most:
         return values.settings
     metric = main_metric(values)
-    series = {name: values.series(name, metric) for name in values.settings}
-    means = {name: sum(reached.values()) / len(reached) for name, reached in series.items() if reached}
-    ranked = sorted(means, key=means.__getitem__, reverse=not METRICS[metric].lowest)[:most]
+    measured = {name: series for name in values.settings if (series := values.series(name, metric))}
+    centres = statistics.centres(measured)
+    ranked = sorted(centres, key=centres.__getitem__, reverse=not METRICS[metric].lowest)[:most]
     return [name for name in values.settings if name in ranked]

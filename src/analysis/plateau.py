@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from src.analysis.diagnosis import length_of_end
+
 
 def whole_network(histories: pd.DataFrame) -> pd.DataFrame:
     """The histories with what their probes measured layer by layer, said of the network, as columns of their own.
@@ -39,7 +41,7 @@ def forgotten(history: pd.DataFrame) -> float:
     best = float(history["train_accuracy"].max())
     if not np.isfinite(history[["train_loss", "val_loss"]].to_numpy(float)).all():
         return best
-    return best - float(_end(history)["train_accuracy"].max())
+    return best - float(history.tail(length_of_end(len(history)))["train_accuracy"].max())
 
 
 def best_gap(history: pd.DataFrame) -> float:
@@ -59,16 +61,11 @@ def of_plateau(history: pd.DataFrame) -> dict[str, Any]:
     plateau_gradient: `probe_gradient` at the end, over that up to the epoch of the lowest training loss; both means.
     plateau_dead_units: mean of `dead_units` at the end.
     """
-    end = _end(history)
+    end = history.tail(length_of_end(len(history)))
     return {
         "plateau_gradient": float(end["probe_gradient"].mean() / _before(history)["probe_gradient"].mean()),
         "plateau_dead_units": float(end["dead_units"].mean()),
     }
-
-
-def _end(history: pd.DataFrame) -> pd.DataFrame:
-    """The last quarter of the epochs, five at most, as for the diagnosis."""
-    return history.tail(max(1, min(5, len(history) // 4)))
 
 
 def _before(history: pd.DataFrame) -> pd.DataFrame:

@@ -177,6 +177,13 @@ def on_shared_seeds(candidates: Mapping[str, Series]) -> dict[str, Series]:
     return {name: {s: x[s] for s in sorted(shared)} if shared else x for name, x in candidates.items()}
 
 
+def centres(candidates: Mapping[str, Series]) -> dict[str, float]:
+    """Of each candidate, over the seeds that all share; nan for one that nothing was measured of."""
+    measured = {name: series for name, series in candidates.items() if series}
+    shared = on_shared_seeds(measured) if measured else {}
+    return dict.fromkeys(candidates, nan) | {name: estimate(series).centre for name, series in shared.items()}
+
+
 def winner(candidates: Mapping[str, Series], lowest: bool = False) -> tuple[str, Evidence]:
     """The best of the candidates on the seeds that they share, and the claim that it is truly the best.
 

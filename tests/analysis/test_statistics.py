@@ -13,6 +13,7 @@ from src.analysis.statistics import (
     Evidence,
     above,
     best,
+    centres,
     compare,
     estimate,
     holm,
@@ -466,3 +467,10 @@ def test_no_number_of_seeds_finds_what_is_not_there():
     assert seeds_needed(1e-6, 1) is None
     assert power(5, 1, 1) == 0
     assert seeds_needed(1e6, 1) == 2
+
+
+def test_centres_are_over_the_seeds_that_all_measured_share() -> None:
+    found = centres({"a": {0: 1.0, 1: 9.0}, "b": {0: 2.0}, "c": {}})
+    assert (found["a"], found["b"]) == (1.0, 2.0)
+    assert isnan(found["c"])
+    assert centres({}) == {}
