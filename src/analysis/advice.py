@@ -278,9 +278,8 @@ def headline(study: Study, values: Values) -> list[str]:
     soonest = estimate(values, first, "convergence_epoch").centre if first else inf
     if main in ("val_accuracy", "val_loss") and isfinite(soonest):
         epochs = number(soonest, "convergence_epoch")
-        as_soon = (
-            sum(number(centre, "convergence_epoch") == epochs for centre in statistics.centres(timed).values()) - 1
-        )
+        reached = {name: number(x, "convergence_epoch") for name, x in statistics.centres(timed).items()}
+        as_soon = list(reached.values()).count(reached[first]) - 1
         others = f", as {as_soon} other{'s do' if as_soon > 1 else ' does'}" if as_soon else ""
         sentences.append(
             f"First to converge: {full_label(study, first)}, after {epochs} epoch{'s' * (epochs != '1')}{others}, "

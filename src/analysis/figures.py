@@ -29,7 +29,6 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from src.analysis.aggregate import Runs, Values
 from src.analysis.report_tables import Pick
@@ -191,13 +190,18 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         if "accuracy" in axis.column:
-            axes.yaxis.set_major_formatter(PercentFormatter(1))
+            axes.yaxis.set_major_formatter(_percent)
     panels[0].set(xlim=axis.epochs, ylim=axis.limits)
     if closer:
         panels[1].set(xlim=axis.closer_epochs, ylim=axis.closer_limits)
     _mark_convergence(panels[0], runs, drawn, look)
     _legend(figure)
     return figure
+
+
+def _percent(value: float, _: float) -> str:
+    """The label of a tick: as many decimals as tell it from the others, where PercentFormatter has more or fewer."""
+    return f"{100 * value:.4g}%"
 
 
 def _legend(figure: Figure) -> None:
@@ -252,7 +256,7 @@ def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         if "accuracy" in column:
-            axes.yaxis.set_major_formatter(PercentFormatter(1))
+            axes.yaxis.set_major_formatter(_percent)
     if len(names) > 1:
         _legend(figure)
     return figure
@@ -289,7 +293,7 @@ def seeds(
                 )
             axes.set_yscale("log" if column in log else "linear")
             if "accuracy" in column:
-                axes.yaxis.set_major_formatter(PercentFormatter(1))
+                axes.yaxis.set_major_formatter(_percent)
             if column in limits:  # else None would fix the axis as the first setting leaves it
                 axes.set_ylim(limits[column])
             axes.grid(alpha=0.3)

@@ -373,6 +373,7 @@ def test_the_headline_of_what_is_told_apart(tmp_path: Path) -> None:
 def test_the_headline_names_how_many_converge_as_soon(tmp_path: Path) -> None:
     for lr in (0.1, 0.2, 0.3):
         write_run(tmp_path, "mine", SETTLED, lr=lr)
+    write_run(tmp_path, "mine", [0.9] * 8, lr=0.1, seed=1)  # which the others lack
     study, values, _ = _study(tmp_path)
     assert ", as 2 others do, at a final" in headline(study, values)[1]
 

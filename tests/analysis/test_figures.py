@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.ticker import PercentFormatter
 from synthetic_study import write_run
 
 from src.analysis import figures
@@ -155,7 +154,13 @@ def test_an_accuracy_is_in_percent_on_both_sides(study_and_runs: tuple[Study, Ru
     names = [setting.name for setting in study.settings]
     drawn = figures.curves(study, runs, names, Axis.of({}, study, runs, names))
     assert len(drawn.axes) == 2
-    assert all(isinstance(axes.yaxis.get_major_formatter(), PercentFormatter) for axes in drawn.axes)
+    drawn.canvas.draw()
+    for axes in drawn.axes:
+        shown = [label.get_text() for label in axes.get_yticklabels()]
+        assert len(set(shown)) == len(shown) > 2
+        assert all(text.endswith("%") for text in shown)
+    assert drawn.axes[0].yaxis.get_major_formatter()(0.9865) == "98.65%"
+    assert drawn.axes[0].yaxis.get_major_formatter()(0.4) == "40%"
 
 
 def test_a_closer_look_only_where_all_epochs_are_shown(study_and_runs: tuple[Study, Runs]) -> None:
