@@ -106,6 +106,7 @@ def losses_at(rates: np.ndarray, config: Mapping[str, Any]) -> np.ndarray:
     from src import assembly
     from src.analysis.range_test import has_blown_up
 
+    assembly.prepare_process()
     data, module = _parts(config)
     trainer = assembly.build_trainer(config, [])
     device = trainer.strategy.root_device

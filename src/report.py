@@ -15,7 +15,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from src.analysis import aggregate, page, report_tables
-from src.analysis.advice import advise, against_benchmarks, headline, missing
+from src.analysis.advice import advise, headline, missing, outcomes
 from src.analysis.aggregate import Runs, Values
 from src.analysis.claims import Claim, judge, read_claims
 from src.analysis.illustrations import Illustrations
@@ -122,11 +122,12 @@ def _assemble(study: Study, runs: Runs, folder: Path, claims: Sequence[Claim], o
         tables.append(report_tables.selection(contest, picks))
         if second := report_tables.against_benchmarks(contest, contenders, picks):
             tables.append(second)
-            came_out += against_benchmarks(contest, second)
+            came_out += outcomes(contest, second)
     illustrations = Illustrations(study, runs, values, picks, folder / "figures", samples)
     drawing = illustrations.draw()
-    drawn = replace(study, figures=illustrations.entries)
-    made = replace(made, study=drawn, illustrations=illustrations.shown, drawing=drawing, advice=missing(study, runs))
+    lacking = missing(study, runs)
+    told = replace(study, figures=illustrations.entries, conclusions=() if lacking else study.conclusions)
+    made = replace(made, study=told, illustrations=illustrations.shown, drawing=drawing, advice=lacking)
     if not contest.settings:  # a study that only explores has no winner, and nobody to advise
         return made
     return replace(

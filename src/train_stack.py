@@ -104,6 +104,7 @@ def train_stack(configs: Sequence[Config], options: Options) -> None:
         configs = [config for config in configs if _enter(config, held)]
         if not configs:
             return
+        assembly.prepare_process()
         data = assembly.build_data(configs[0])
         data.setup()
         data.to(assembly.build_trainer(configs[0], []).strategy.root_device)

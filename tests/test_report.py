@@ -158,8 +158,14 @@ def test_a_study_that_only_explores_says_what_is_missing(tmp_path: Path) -> None
     assert made.advice == [
         "24 of 25 settings have no run yet: start the sweep again, it trains only what is missing, and report anew."
     ]
-    assert made.headline == []
-    assert "Chosen for MNIST: batch 64" in (folder / "index.html").read_text()
+    assert 'id="out"' not in (folder / "index.html").read_text()
+
+
+def test_what_a_person_concluded_is_shown_with_the_runs_that_it_came_from(tmp_path: Path) -> None:
+    kept = CONFIG_DIR.parent / "outputs" / "reports" / "calibration" / "results.csv"
+    _, folder = report("calibration", tmp_path, results=kept)
+    for page in ("index.html", "report.md"):
+        assert "Chosen for MNIST: batch 64" in (folder / page).read_text()
 
 
 def test_a_setting_that_never_had_a_finite_loss_does_not_hide_the_others(tmp_path: Path) -> None:
@@ -214,6 +220,16 @@ def test_what_only_histories_tell_is_undecided_from_a_table_without_it(tmp_path:
     pd.DataFrame(rows).to_csv(tmp_path / "runs.csv", index=False)
     made, _ = report("descent_line", tmp_path, results=tmp_path / "runs.csv")
     assert {finding.verdict.verdict for finding in made.findings} == {"undecided"}
+
+
+def test_the_page_says_which_settings_lack_seeds(tmp_path: Path) -> None:
+    for lr, seed in ((0.1, 0), (0.1, 1), (0.2, 0), (0.2, 1), (0.3, 0)):
+        write_run(tmp_path, "demo", [0.3, 0.5], lr=lr, seed=seed)
+    made, _ = report("demo", tmp_path)
+    assert made.facts["Seeds"] == "0, 1 (2 settings); 0 (1 setting)"
+    shutil.rmtree(tmp_path / "demo" / "sgd-inverse-epoch-lr0.3-seed0")
+    made, _ = report("demo", tmp_path)
+    assert made.facts["Seeds"] == "0, 1"
 
 
 def test_one_epoch_is_enough_for_a_report(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from src.analysis import statistics
 from src.analysis.aggregate import METRICS, Runs, Values
 from src.analysis.diagnosis import swing
-from src.analysis.report_tables import Table, estimate, interval, number, table_metrics
+from src.analysis.report_tables import Table, estimate, interval, number, table_metrics, unit_of_difference
 from src.analysis.study import Study, config_columns
 from src.analysis.summary import SETTING_KEYS
 from src.run_folder import FINISHED
@@ -115,7 +115,8 @@ def _best_stable(values: Values, finished: pd.DataFrame, lost: pd.DataFrame, met
     diverged = (below["status"] == "diverged").groupby(below["lr"]).any()
     stable = below[below["lr"].isin(diverged.index[~diverged])].sort_values("lr", ascending=False)
     rates = dict(zip(stable["setting"], stable["lr"], strict=True))  # of two that are as good the higher comes first
-    return rates[_best({name: values.series(name, metric) for name in rates}, metric)] if rates else None
+    measured = {name: series for name in rates if (series := values.series(name, metric))}
+    return rates[_best(measured, metric)] if measured else max(rates.values(), default=None)
 
 
 def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], best: str, metric: str) -> list[str]:
@@ -140,7 +141,7 @@ def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], b
             f"only who is ahead counts, and that takes {SEEDS_FOR_SIGNS} seeds at least."
         ]
     lead = fmean(leads)
-    gap = f"{number(lead, metric)}{' points' if METRICS[metric].fraction else ''} of {METRICS[metric].label}"
+    gap = f"{number(lead, metric)}{unit_of_difference(metric)} of {METRICS[metric].label}"
     if len(leads) < 2:
         return [f"{names} differ by {gap} in the one seed they share: no verdict comes from one; add seed=1,2."]
     spread = statistics.compare(candidates[best], candidates[rival])
@@ -301,15 +302,14 @@ def _doubts(candidates: Mapping[str, Mapping[str, statistics.Series]]) -> dict[s
     return dict.fromkeys(candidates, "") | doubtful
 
 
-def against_benchmarks(study: Study, second: Table) -> list[str]:
+def outcomes(study: Study, second: Table) -> list[str]:
     """What the second stage decided, a sentence for each metric and outcome; `second` is its table."""
     sentences = []
     decided = second.frame[second.frame["outcome"] != "not told apart"]
     for (metric, outcome), rows in decided.groupby(["metric", "outcome"], sort=False):
-        unit = " points" if METRICS[metric].fraction else ""
         pairs = [
             f"{full_label(study, row.setting)} {outcome} than {full_label(study, row.benchmark)} "
-            f"({number(row.lead, metric, signed=True)}{unit})"
+            f"by {number(abs(row.lead), metric)}{unit_of_difference(metric)}"
             for row in rows.itertuples()
         ]
         sentences.append(f"Against the benchmarks, {METRICS[metric].label}: {', '.join(pairs)}.")

@@ -68,7 +68,8 @@ class Style:
 def styles(study: Study) -> dict[str, Style]:
     """Setting -> colour and dash, no two alike before all pairs are used up.
 
-    Settings of the same label share their colour where they can; groups differ by dash.
+    Settings of one label share their colour and settings of a group their dash, where they can; before two of a group
+    share a colour, one takes another than its label's.
     """
     benchmark = study.setting(study.benchmark).group if study.benchmark else None
     places: dict[str, int] = {}
@@ -78,10 +79,13 @@ def styles(study: Study) -> dict[str, Style]:
             place = places.setdefault(setting.label, len(places))
             wanted = [
                 Style(PALETTE[(place + c) % len(PALETTE)], DASHES[(index + place // len(PALETTE) + d) % len(DASHES)])
-                for c in range(len(PALETTE))
                 for d in range(len(DASHES))
+                for c in range(len(PALETTE))
             ]
-            free = [style for style in wanted if style not in found.values()]
+            rivals = {found[rival.name].colour for rival in settings if rival.name in found}
+            free = sorted(
+                (style for style in wanted if style not in found.values()), key=lambda style: style.colour in rivals
+            )
             # Once all are used up the farthest, which hardly stands in the same figure, is taken again.
             found[setting.name] = free[0] if free else list(found.values())[len(found) - len(wanted)]
     for place, setting in enumerate(study.groups.get(benchmark, []) if benchmark is not None else []):

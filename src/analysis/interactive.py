@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,7 @@ import pandas as pd
 from bokeh.embed import components
 from bokeh.models import (
     ColumnDataSource,
+    CustomJSTickFormatter,
     DataRange1d,
     FixedTicker,
     HoverTool,
@@ -31,7 +33,8 @@ from bokeh.resources import Resources
 from src.analysis.aggregate import METRICS, Runs
 from src.analysis.figures import COLUMN_LABELS, Axis, Style
 
-_LOG_TICKS = [mantissa * 10.0**decade for decade in range(-12, 7) for mantissa in (1, 2, 5)]
+# The label of a tick on a logarithmic axis, in JavaScript.
+_TICK = "return tick >= 1e-4 && tick < 1e5 ? String(Number(tick.toPrecision(3))) : tick.toExponential(0)"
 _DASHES = {"solid": [], "dashed": [6, 3], "dotted": [2, 3], "dashdot": [8, 3, 2, 3]}
 
 
@@ -112,7 +115,9 @@ def plot(
         active_drag=None,  # a finger that scrolls the page must not zoom the plot
     )
     if scale == "log":
-        drawn.yaxis.ticker = FixedTicker(ticks=_LOG_TICKS)  # Bokeh's own labels one decade of two, or none
+        # Bokeh's own label one decade of two, or none, and round what they label to a power of ten.
+        drawn.yaxis.ticker = FixedTicker(ticks=_log_ticks(*(limits or _extent(lines, column))))
+        drawn.yaxis.formatter = CustomJSTickFormatter(code=_TICK)
     drawn.toolbar.logo = None
     drawn.toolbar.autohide = True
     if fraction:
@@ -132,6 +137,21 @@ def plot(
     tooltips = [("", "$name"), ("epoch", "@epoch"), ("mean (range)", values), ("seeds", f"@{{{column}_runs}}")]
     drawn.add_tools(HoverTool(renderers=means, tooltips=tooltips))
     return drawn
+
+
+def _extent(lines: Sequence[Line], column: str) -> tuple[float, float]:
+    """From the lowest to the highest number above 0 that the lines have in the column; 1 to 1 without one."""
+    numbers = np.concatenate([line.source.data[f"{column}_{end}"] for line in lines for end in ("low", "high")])
+    shown = numbers[np.isfinite(numbers) & (numbers > 0)]
+    return (float(shown.min()), float(shown.max())) if len(shown) else (1.0, 1.0)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Over three decades or fewer 1, 2 and 5 of each, over more the powers of ten, nine or so at most."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    mantissas = (1, 2, 5) if last - first <= 3 else (1,)
+    decades = range(first, last + 1, max(1, math.ceil((last - first) / 8)))
+    return [mantissa * 10.0**decade for decade in decades for mantissa in mantissas]
 
 
 def draw(plots: Mapping[str, Any]) -> Drawing:

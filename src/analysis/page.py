@@ -12,11 +12,11 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from src.analysis.aggregate import METRICS, Runs
+from src.analysis.aggregate import Runs
 from src.analysis.claims import Finding
 from src.analysis.figures import file
 from src.analysis.interactive import Drawing, Panel
-from src.analysis.report_tables import Table, interval, momenta_of, number, p_value
+from src.analysis.report_tables import Table, interval, momenta_of, number, p_value, unit_of_difference
 from src.analysis.study import Study
 
 _DOCUMENT_SAYS = {
@@ -70,19 +70,9 @@ def effect(finding: Finding) -> str:
         if only := finding.claim.arguments.get("only"):
             return f"no run of which it can be said ({only})"
         return "nothing measured with a seed that all of its settings have"
-    kind = METRICS.get(metric)
-    unit = (
-        " points"
-        if kind and kind.fraction
-        else " epochs"
-        if metric.endswith("epoch")
-        else " steps"
-        if metric.endswith("step")
-        else ""
-    )
     spread = interval(verdict.low, verdict.high, metric, signed=True)
     seeds = f"{verdict.seeds} seed{'s' if verdict.seeds > 1 else ''}"
-    middle = f"{number(verdict.effect, metric, signed=True)}{unit} {spread}".strip()
+    middle = f"{number(verdict.effect, metric, signed=True)}{unit_of_difference(metric)} {spread}".strip()
     return f"{middle} · {seeds} · p {p_value(verdict.p) if verdict.p < 0.001 else '= ' + p_value(verdict.p)}"
 
 
@@ -131,11 +121,11 @@ def _seeds(results: pd.DataFrame) -> str:
     """The seeds; where settings differ in theirs, how many have which."""
     if "setting" not in results:
         return _distinct(results, "seed")
-    of_settings = results.groupby("setting")["seed"].agg(lambda seeds: ", ".join(map(str, sorted(set(seeds)))))
+    of_settings = results.groupby("setting")["seed"].agg(lambda seeds: ", ".join(f"{s:g}" for s in sorted(set(seeds))))
     counts = of_settings.value_counts()
     if len(counts) == 1:
         return str(counts.index[0])
-    return "; ".join(f"{seeds} of {count} setting{'s' * (count > 1)}" for seeds, count in counts.items())
+    return "; ".join(f"{seeds} ({count} setting{'s' * (count > 1)})" for seeds, count in counts.items())
 
 
 def _distinct(results: pd.DataFrame, column: str) -> str:

@@ -70,6 +70,13 @@ def number(value: float, metric: str, signed: bool = False) -> str:
     return f"{value:{sign}z.1f}".removesuffix(".0") if kind.count else f"{value:{sign}.4g}"
 
 
+def unit_of_difference(metric: str) -> str:
+    """What follows the number of a difference in the metric, with the space between."""
+    if metric in METRICS and METRICS[metric].fraction:
+        return " points"
+    return next((f" {unit}s" for unit in ("epoch", "step") if metric.endswith(unit)), "")
+
+
 def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
     """A 95% interval, both ends to the same decimals; an open end where the seeds give no bound."""
     if (low == -inf and high == inf) or (not signed and low == inf):
@@ -216,7 +223,7 @@ def _reached(record: Mapping[str, Any]) -> str:
 
 
 def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
-    bold = "" if study.reads else "; best of a column in bold"
+    bold = "; best of a column in bold" if study.without_exploration.settings and not study.reads else ""
     notes = [
         f"Mean and 95% interval over the seeds of each setting, for its validation set{bold}. Where a run never gets "
         "there, or all seeds agree, the median stands for the mean; … is an end that the seeds do not bound.",

@@ -74,7 +74,7 @@ class Study:
         tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
         figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see figures.py).
         notices: head the report of runs that they apply to.
-        conclusions: what a person drew from the tables, each a mapping with `what`, `value`, `why`.
+        conclusions: what a person drew from the runs of all settings, each a mapping with `what`, `value`, `why`.
         choices: what the document leaves open, as mappings of the same kind.
         unknown: sentences on what the study cannot tell.
         reads: the studies whose results this one judges together; it has no runs of its own.
@@ -237,8 +237,9 @@ def assign(results: pd.DataFrame, settings: Sequence[Setting]) -> pd.Series:
         first = twice.iloc[0]
         same = twice[(twice["setting"] == first["setting"]) & (twice["seed"] == first["seed"])]
         raise UserError(
-            f"{len(same)} runs are seed {first['seed']} of setting {first['setting']} ({', '.join(same['run'][:3])}); "
-            "they differ in something that the study does not tell apart: move all but one elsewhere."
+            f"{len(same)} runs are seed {first['seed']} of setting {first['setting']} "
+            f"({', '.join(map(str, same['run'][:3]))}); they differ in something that the study does not tell apart: "
+            "move all but one elsewhere."
         )
     for setting in settings:
         _check_alike(setting, finished[finished["setting"] == setting.name])
@@ -254,5 +255,5 @@ def _check_alike(setting: Setting, runs: pd.DataFrame) -> None:
             raise UserError(
                 f"Runs of setting {setting.name} have {key}={', '.join(str(value) for value in counts.index)}, and the "
                 f"study does not tell them apart: move those with {key}={counts.index[-1]} elsewhere "
-                f"({', '.join(few['run'][:3])}), or name {key} in the setting's `where`."
+                f"({', '.join(map(str, few['run'][:3]))}), or name {key} in the setting's `where`."
             )

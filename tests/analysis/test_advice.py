@@ -8,7 +8,7 @@ import pytest
 from synthetic_study import write_run
 
 from src.analysis import report_tables, statistics
-from src.analysis.advice import advise, against_benchmarks, headline, missing
+from src.analysis.advice import advise, headline, missing, outcomes
 from src.analysis.aggregate import Runs, Values, judged, read_runs
 from src.analysis.study import Setting, Study, discover
 
@@ -398,9 +398,9 @@ def test_what_the_second_stage_decided_is_said(tmp_path: Path) -> None:
     study = replace(study, settings=grouped, benchmark="lr=0.1", metrics=["val_accuracy"])
     second = report_tables.against_benchmarks(study, values, report_tables.pick(study, values))
     what = "Against the benchmarks, final validation accuracy"
-    assert against_benchmarks(study, second) == [
-        f"{what}: “lr=0.2 of lr=0.2” better than “lr=0.1 base” (+5.00 points).",
-        f"{what}: “lr=0.3 of lr=0.3” worse than “lr=0.1 base” (-5.00 points).",
+    assert outcomes(study, second) == [
+        f"{what}: “lr=0.2 of lr=0.2” better than “lr=0.1 base” by 5.00 points.",
+        f"{what}: “lr=0.3 of lr=0.3” worse than “lr=0.1 base” by 5.00 points.",
     ]
 
 

@@ -235,3 +235,14 @@ def test_a_legend_of_many_rows_leaves_the_panels_their_height(study_and_runs: tu
         drawn.draw_without_rendering()
         heights.append(drawn.axes[0].get_window_extent().height)
     assert heights[1] == pytest.approx(heights[0], rel=0.1)
+
+
+def test_rivals_differ_in_colour_where_groups_have_used_up_the_dashes() -> None:
+    settings = [
+        Setting(f"{group}/{label}", label, {}, group)
+        for group in "abcdefg"
+        for label in "wxyz"[: 1 + (group > "d") * 2]
+    ]
+    look = styles(Study("mine", "Mine", settings=settings))
+    for group in "efg":
+        assert len({style.colour for name, style in look.items() if name[0] == group}) == 3

@@ -129,6 +129,11 @@ def test_what_all_runs_of_a_study_share_is_part_of_every_setting(tmp_path: Path)
     assert [setting.where for setting in study.settings] == [{"data": "mnist", "lr": 1}, {"data": "digits"}]
 
 
+def test_two_runs_with_one_seed_are_refused_also_if_they_have_numbers_for_names() -> None:
+    with pytest.raises(UserError, match=r"2 runs are seed 0 of setting a \(7, 8\)"):
+        assign(_results(lr=[0.1, 0.1]).assign(run=[7, 8]), [Setting("a", "A", {"lr": 0.1})])
+
+
 def test_two_runs_with_one_seed_are_refused() -> None:
     with pytest.raises(UserError, match=r"2 runs are seed 0 of setting a \(run0, run1\)"):
         assign(_results(lr=[0.1, 0.1]), [Setting("a", "A", {"lr": 0.1})])
