@@ -305,6 +305,17 @@ def test_a_scheduler_that_fails_later_is_refused_at_once(run_config: Configure) 
     _refused(run_config(*options, "sequence.gamma=-1"), "StepLR does not work with")
 
 
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        (["model=fer_cnn", "data=mnist"], "model=fer_cnn takes 1x48x48 in 7 classes, but data=mnist has 1x28x28 in 10"),
+        (["sequence=torch", "sequence.scheduler=foo"], "sequence.scheduler must be the dotted path .* not .foo."),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(run_config: Configure, overrides: list[str], sentence: str) -> None:
+    _refused(run_config(*overrides), sentence)
+
+
 def _refused(config: Config, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence) as refusal:
         train(config)
@@ -322,9 +333,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (["lr=-1"], "lr=-1 is not a learning rate; give a finite number above 0"),
         (["strategy=cutof"], "strategy=cutof is not a choice; allowed are cutoff, .*; did you mean cutoff?"),
-        (["model=fer_cnn", "data=mnist"], "model=fer_cnn takes 1x48x48 in 7 classes, but data=mnist has 1x28x28 in 10"),
         (["optimizer.momentum=-1"], "optimizer=sgd cannot be used here: Invalid momentum value: -1"),
-        (["sequence=torch", "sequence.scheduler=foo"], "sequence.scheduler must be the dotted path .* not .foo."),
         (["output_dir=/proc/nowhere"], "/proc/nowhere/.* cannot be "),
     ],
 )
