@@ -114,6 +114,7 @@ def refuse(configs: Sequence[Mapping[str, Any]], trained_here: bool = True) -> N
     from src import assembly
 
     parts = ("data", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "init_from", "lr", "epochs")
+    assembly.prepare_process()
     for config in _distinct(configs, parts):
         data = assembly.build_data(config)
         net = assembly.build_network(config, data)

@@ -393,7 +393,8 @@ def _largest_rise(losses: pd.Series) -> float:
 def _rises(losses: pd.Series) -> float:
     """The share of epochs, from the second on, in which the loss rises by over RISE of its first value or breaks."""
     values = losses.to_numpy(float)
-    steady = np.diff(values) <= RISE * values[0]
+    with np.errstate(invalid="ignore"):  # from one loss that is not finite to the next: no fall, so a rise
+        steady = np.diff(values) <= RISE * values[0]
     return float(1 - steady.mean()) if len(steady) else math.nan
 
 

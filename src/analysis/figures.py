@@ -75,6 +75,7 @@ def styles(study: Study) -> dict[str, Style]:
     places: dict[str, int] = {}
     found: dict[str, Style] = {}
     for index, settings in enumerate(study.compared_groups.values()):
+        rivals: set[str] = set()
         for setting in settings:
             place = places.setdefault(setting.label, len(places))
             wanted = [
@@ -82,12 +83,12 @@ def styles(study: Study) -> dict[str, Style]:
                 for d in range(len(DASHES))
                 for c in range(len(PALETTE))
             ]
-            rivals = {found[rival.name].colour for rival in settings if rival.name in found}
             free = sorted(
                 (style for style in wanted if style not in found.values()), key=lambda style: style.colour in rivals
             )
             # Once all are used up the farthest, which hardly stands in the same figure, is taken again.
             found[setting.name] = free[0] if free else list(found.values())[len(found) - len(wanted)]
+            rivals.add(found[setting.name].colour)
     for place, setting in enumerate(study.groups.get(benchmark, []) if benchmark is not None else []):
         found.setdefault(setting.name, Style(NEUTRAL[place % len(NEUTRAL)], DASHES[place % 2 * 3]))
     return found
@@ -166,9 +167,9 @@ class Axis:
 
 
 def _extent(curves: pd.DataFrame, part: float, scale: str = "linear") -> tuple[float, float]:
-    """From the lowest to the highest seed, with that part of the distance as a margin; 0 to 1 without curves."""
+    """From the lowest to the highest seed, with that part of the distance as a margin; 0.1 to 1 without curves."""
     if curves.empty:
-        return 0.0, 1.0
+        return 0.1, 1.0
     low, high = float(curves["low"].min()), float(curves["high"].max())
     if scale == "log":
         margin = (high / low) ** part
@@ -193,8 +194,7 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
         axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(axis.column, axis.column))
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
-        if "accuracy" in axis.column:
-            axes.yaxis.set_major_formatter(_percent)
+        _in_percent(axes, axis.column)
     panels[0].set(xlim=axis.epochs, ylim=axis.limits)
     if closer:
         panels[1].set(xlim=axis.closer_epochs, ylim=axis.closer_limits)
@@ -203,9 +203,10 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
     return figure
 
 
-def _percent(value: float, _: float) -> str:
-    """The label of a tick: as many decimals as tell it from the others, where PercentFormatter has more or fewer."""
-    return f"{100 * value:.4g}%"
+def _in_percent(axes: Axes, column: str) -> None:
+    """Labels an axis of accuracies with the decimals that tell its ticks apart; PercentFormatter has more or fewer."""
+    if "accuracy" in column:
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
 
 
 def _legend(figure: Figure) -> None:
@@ -259,8 +260,7 @@ def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str
         axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column), yscale=scale[quantity(column)])
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
-        if "accuracy" in column:
-            axes.yaxis.set_major_formatter(_percent)
+        _in_percent(axes, column)
     if len(names) > 1:
         _legend(figure)
     return figure
@@ -296,8 +296,7 @@ def seeds(
                     history["epoch"] + 1, history[column], color=colour, linestyle=dash, label=f"seed {seed}"
                 )
             axes.set_yscale("log" if column in log else "linear")
-            if "accuracy" in column:
-                axes.yaxis.set_major_formatter(_percent)
+            _in_percent(axes, column)
             if column in limits:  # else None would fix the axis as the first setting leaves it
                 axes.set_ylim(limits[column])
             axes.grid(alpha=0.3)

@@ -200,7 +200,8 @@ class Illustrations:
         ranges: dict[str, Any] = {}
         for column in columns:
             kind, title = figures.quantity(column), f"{name}_{column}"
-            plots[title] = interactive.plot(title, self._lines(names), column, scale=scales[kind])
+            beside = [other for other in columns if figures.quantity(other) == kind]
+            plots[title] = interactive.plot(title, self._lines(names), column, scale=scales[kind], beside=beside)
             plots[title].y_range = ranges.setdefault(kind, plots[title].y_range)
         return plots
 

@@ -93,10 +93,12 @@ def plot(
     epochs: tuple[float, float] | None = None,
     limits: tuple[float, float] | None = None,
     scale: Literal["linear", "log"] = "linear",
+    beside: Sequence[str] = (),
 ) -> Any:
     """One plot of a column over epochs, a Bokeh figure.
 
     Args:
+        beside: the columns whose plots share its vertical axis.
         epochs: the part of the horizontal axis that is shown; None: all.
         limits: of the vertical axis; None: what the settings that are switched on need.
     """
@@ -116,7 +118,7 @@ def plot(
     )
     if scale == "log":
         # Bokeh's own label one decade of two, or none, and round what they label to a power of ten.
-        drawn.yaxis.ticker = FixedTicker(ticks=_log_ticks(*(limits or _extent(lines, column))))
+        drawn.yaxis.ticker = FixedTicker(ticks=_log_ticks(*(limits or _extent(lines, [column, *beside]))))
         drawn.yaxis.formatter = CustomJSTickFormatter(code=_TICK)
     drawn.toolbar.logo = None
     drawn.toolbar.autohide = True
@@ -139,9 +141,10 @@ def plot(
     return drawn
 
 
-def _extent(lines: Sequence[Line], column: str) -> tuple[float, float]:
-    """From the lowest to the highest number above 0 that the lines have in the column; 1 to 1 without one."""
-    numbers = np.concatenate([line.source.data[f"{column}_{end}"] for line in lines for end in ("low", "high")])
+def _extent(lines: Sequence[Line], columns: Sequence[str]) -> tuple[float, float]:
+    """From the lowest to the highest number above 0 that the lines have in the columns; 1 to 1 without one."""
+    ends = [f"{column}_{end}" for column in columns for end in ("low", "high")]
+    numbers = np.concatenate([line.source.data[end] for line in lines for end in ends])
     shown = numbers[np.isfinite(numbers) & (numbers > 0)]
     return (float(shown.min()), float(shown.max())) if len(shown) else (1.0, 1.0)
 

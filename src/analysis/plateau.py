@@ -47,7 +47,7 @@ def forgotten(history: pd.DataFrame) -> float:
 def best_gap(history: pd.DataFrame) -> float:
     """Validation minus training loss in the epoch of the lowest training loss: how far it overfits at its best."""
     best = _before(history).iloc[-1]
-    return float(best["val_loss"] - best["train_loss"])
+    return float(best["val_loss"]) - float(best["train_loss"])
 
 
 def sharpest(history: pd.DataFrame) -> float:

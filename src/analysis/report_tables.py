@@ -155,7 +155,7 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
         row["Rate updates"] = number(record["lr_updates"], "lr_updates")
         row["Runs"] = f"{record['runs']}" + (f" ({record['diverged']} diverged)" if record["diverged"] else "")
         rows.append(row)
-    return _table("comparison", "All settings", rows, records, _notes(study, runs, metrics))
+    return _table("comparison", "All settings", rows, records, _notes(study, runs, metrics, has_best=bool(judged)))
 
 
 def _unit(metric: str) -> str:
@@ -222,8 +222,8 @@ def _reached(record: Mapping[str, Any]) -> str:
     return f"{number(record['benchmark_epoch'], 'benchmark_epoch')} ({count})"
 
 
-def _notes(study: Study, runs: Runs, metrics: Sequence[str]) -> list[str]:
-    bold = "; best of a column in bold" if study.without_exploration.settings and not study.reads else ""
+def _notes(study: Study, runs: Runs, metrics: Sequence[str], has_best: bool) -> list[str]:
+    bold = "; best of a column in bold" if has_best else ""
     notes = [
         f"Mean and 95% interval over the seeds of each setting, for its validation set{bold}. Where a run never gets "
         "there, or all seeds agree, the median stands for the mean; … is an end that the seeds do not bound.",

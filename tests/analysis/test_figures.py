@@ -246,3 +246,9 @@ def test_rivals_differ_in_colour_where_groups_have_used_up_the_dashes() -> None:
     look = styles(Study("mine", "Mine", settings=settings))
     for group in "efg":
         assert len({style.colour for name, style in look.items() if name[0] == group}) == 3
+
+
+def test_a_logarithmic_axis_without_a_curve_has_limits_above_0(study_and_runs: tuple[Study, Runs]) -> None:
+    study, runs = study_and_runs
+    axis = Axis.of({"column": "train_loss", "scale": "log"}, study, Runs(runs.results), ["lr=0.1", "lr=0.2"])
+    assert 0 < axis.limits[0] < axis.limits[1]

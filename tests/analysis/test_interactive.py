@@ -8,8 +8,8 @@ from src.analysis.figures import Style
 from src.analysis.interactive import Line, plot
 
 
-def line(*rates: float) -> Line:
-    values = {f"lr_{part}": np.array(rates) for part in ("mean", "low", "high", "runs")}
+def line(*rates: float, column: str = "lr") -> Line:
+    values = {f"{column}_{part}": np.array(rates) for part in ("mean", "low", "high", "runs")}
     return Line(ColumnDataSource({"epoch": np.arange(len(rates)), **values}), "it", Style("#000000", "solid"))
 
 
@@ -28,3 +28,10 @@ def test_a_logarithmic_axis_has_ticks_where_the_numbers_are(rates: tuple[float, 
     shown = found[(found >= min(ticks) * 0.999) & (found <= max(ticks) * 1.001)]
     assert shown.tolist() == pytest.approx(ticks)
     assert len(found) <= 12
+
+
+def test_plots_that_share_an_axis_have_its_ticks() -> None:
+    low, high = line(1e-6, 1.0, column="train_loss"), line(0.1, 1.0, column="val_loss")
+    low.source.data.update(high.source.data)
+    drawn = plot("it", [low], "val_loss", scale="log", beside=["train_loss", "val_loss"])
+    assert min(drawn.yaxis[0].ticker.ticks) == pytest.approx(1e-6)
