@@ -76,6 +76,7 @@ METRICS = {
     "train_loss": Metric("final training loss", lowest=True, positive=True),
     "lr_updates": Metric("updates of the learning rate", lowest=True, count=True),
     "decline": Metric("best minus final validation accuracy", lowest=True, fraction=True, gap=True),
+    "falls": Metric("sum of the falls of validation accuracy", lowest=True, fraction=True, gap=True),
     "early_falls": Metric(
         f"sum of the falls of validation accuracy in the first {EARLY_EPOCHS} epochs",
         lowest=True,
@@ -115,7 +116,7 @@ METRICS = {
 
 # What histories alone can tell. A table that was made without them does not have these columns.
 _FROM_HISTORIES = (
-    *("benchmark_epoch", "early_falls", "largest_rise", "rises", "val_loss_rise"),
+    *("benchmark_epoch", "falls", "early_falls", "largest_rise", "rises", "val_loss_rise"),
     *("best_gap", "forgotten", "sharpest", "probe_gradient", "dead_units", "plateau_gradient", "plateau_dead_units"),
     *("sharpness", "no_eval/val_accuracy", "no_eval/val_loss"),
     *("arrival_step", "contraction", "predicted_contraction", "rate_limit", "best_rate"),
@@ -355,6 +356,7 @@ def judged(runs: Runs, study: Study) -> Runs:
         for column in ("plateau_gradient", "plateau_dead_units"):
             results[column] = [found.get(run, {}).get(column, math.nan) for run in results["run"]]
     accuracies = {str(run): group.tolist() for run, group in by_run["val_accuracy"]}
+    results["falls"] = [_falls(accuracies.get(run, [])) for run in results["run"]]
     results["early_falls"] = [_falls(accuracies.get(run, [])[:EARLY_EPOCHS]) for run in results["run"]]
     target = benchmark_accuracy(results, accuracies, study.benchmark)
     if target is not None:

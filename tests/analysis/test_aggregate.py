@@ -139,7 +139,9 @@ def test_metrics_that_a_study_adds(tmp_path: Path) -> None:
 def test_early_falls_are_those_of_the_first_ten_epochs(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", [*[0.5] * 9, 0.4, 0.2])
     runs = read_runs(tmp_path / "mine")
-    assert judged(runs, discover("mine", runs.finished)).results["early_falls"].item() == pytest.approx(0.1)
+    added = judged(runs, discover("mine", runs.finished)).results
+    assert added["early_falls"].item() == pytest.approx(0.1)
+    assert added["falls"].item() == pytest.approx(0.3)
 
 
 def test_a_benchmark_run_that_diverged_does_not_set_the_accuracy_to_reach() -> None:
