@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -189,7 +190,11 @@ def main(cfg: DictConfig) -> None:
             Path(cfg.results) if cfg.results else None,
             Path(cfg.report_dir) if cfg.report_dir else None,
         )
-        _say(made, folder)
+        try:
+            _say(made, folder)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the report is written; whoever reads what is said, head say, has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes as it ends
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

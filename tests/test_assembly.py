@@ -62,8 +62,8 @@ def test_a_process_that_trains_keeps_memory_from_step_to_step_and_counts_denorma
 
     outside, pages, denormal = process("prepared")
     assert outside == 0
-    # The convolution's activations alone are 845 pages of 4 KiB, and 50 steps were counted. A process may still have some
-    # hundred small ones to take, more on one machine than on another.
+    # The convolution's activations alone are 845 pages of 4 KiB, and 50 steps were counted. A process may still have
+    # some hundreds to take for what is small, more on one machine than on another.
     assert pages < 5 * 845
     assert denormal == 0  # in both threads
     # How many pages a process takes that is not prepared hangs on where its small objects lie: none, by chance.

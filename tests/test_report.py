@@ -1,5 +1,6 @@
 """Reports end to end, from run folders, from what a report kept and from one table; and what cannot be reported."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -278,3 +279,14 @@ def test_a_mistake_on_the_command_line_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: study=nobody has no runs")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_reader_that_stops_reading_ends_what_is_said_quietly(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", [0.5, 0.6])
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "src.report", "study=mine", f"output_dir={tmp_path}"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, cwd=CONFIG_DIR.parent)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "reports" / "mine" / "index.html").exists()

@@ -24,6 +24,8 @@ RISING = 0.002
 RISING_TO_SWING = 3
 # Sequences that end with the run: with fewer epochs they are others, not the same ones stopped.
 _ENDING = ("linear", "cosine", "polynomial", "one_cycle", "wsd", "torch")
+# How many times a rate is extended at most: by a step of the grid, but a coarse grid says little of what lies beyond.
+FARTHEST = 10
 # What helps against overfitting: column of the results -> words.
 _REMEDIES = {
     "weight_decay": "weight decay (optimizer.weight_decay=1e-4)",
@@ -197,10 +199,11 @@ def _edge(study: Study, rows: pd.DataFrame, means: pd.Series, best: float, metri
     sequence = row.get("sequence", "constant")
     how = "" if sequence == "constant" else f" with {sequence} by {row.get('strategy')}"
     where = f" ({setting.group})" if setting.group else ""
+    step = min(max(best / inner, 1 / FARTHEST), FARTHEST)
     return (
         f"The best rate of {row['optimizer']}{how}{where}, {best:g}, is the "
         f"{side} of the {len(rates)} tried ({METRICS[metric].label} {number(means[best], metric)}, and "
-        f"{number(means[inner], metric)} at {inner:g}): extend the grid, lr={best * best / inner:.2g} next."
+        f"{number(means[inner], metric)} at {inner:g}): extend the grid, lr={best * step:.2g} next."
     )
 
 

@@ -53,6 +53,13 @@ def test_the_rate_beside_the_highest_says_how_far_to_go(tmp_path: Path) -> None:
     assert sentence.endswith("and 90.00 at 0.4): extend the grid, lr=1.6 next.")
 
 
+def test_beside_a_rate_far_off_the_grid_goes_on_by_ten_times(tmp_path: Path) -> None:
+    for lr in (0.1, 5000):
+        write_run(tmp_path, "mine", _shifted(0.05 if lr == 0.1 else 0), lr=lr)
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "extend the grid" in s]
+    assert sentence.endswith("lr=0.01 next.")
+
+
 def test_of_an_optimizer_the_sequence_of_the_lowest_loss_has_an_edge(tmp_path: Path) -> None:
     for sequence, losses in (("inverse", (0.5, 0.4)), ("exponential", (0.3, 0.2)), ("cyclic", (0.7, 0.6))):
         for lr, loss in zip((0.1, 0.2), losses, strict=True):
