@@ -80,7 +80,8 @@ reproduce-descent_line: setup ## gradient descent on a line (document 003) and r
 FIXED_MNIST := $(BIN)/python -m src.train -m experiment=fixed_mnist
 EVERY_STEP := strategy=step lr=0.1
 
-reproduce-fixed_mnist: setup ## fixed rates, schedules and a look at optimizers on MNIST (document 002); an hour on 2 cores
+reproduce-fixed_mnist: SEEDS = 0,1,2,3,4,5
+reproduce-fixed_mnist: setup ## fixed rates, schedules and a look at optimizers on MNIST (document 002); two hours on 2 cores
 	$(FIXED_MNIST) 'seed=$(SEEDS)' lr=0.3,0.1,0.01,0.001,0.0001,0.00001
 	$(FIXED_MNIST) 'seed=$(SEEDS)' $(EVERY_STEP) sequence=cosine
 	$(FIXED_MNIST) 'seed=$(SEEDS)' $(EVERY_STEP) warmup=linear warmup.length=938
