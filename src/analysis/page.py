@@ -26,6 +26,13 @@ _DOCUMENT_SAYS = {
     "silent": "",
 }
 
+_HOW_VERDICTS_READ = (
+    "Tested in pairs by seed and corrected over all claims of the study, so that the chance of any false verdict here is "
+    "at most 5%. An effect is by how much a claim holds; negative: by how much it fails; with its 95% interval over "
+    "seeds, for this validation set. No verdict comes from one seed; where runs agree exactly or never get there it "
+    "takes at least 6, and more the more claims there are."
+)
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -146,6 +153,7 @@ def html(report: Report) -> str:
         {name: getattr(report, name) for name in report.__dataclass_fields__}
         | {
             "verdicts": report.verdicts,
+            "how_verdicts_read": _HOW_VERDICTS_READ,
             "drawing": Drawing(Markup(report.drawing.script), {n: Markup(d) for n, d in report.drawing.divs.items()}),
         }
     )
@@ -162,7 +170,7 @@ def markdown(report: Report, folder: Path) -> str:
         parts += ["## What came out", "\n".join(f"- {sentence}" for sentence in [*concluded, *report.headline])]
     if report.findings:
         counts = (f"{len(findings)} {verdict}" for verdict, findings in report.verdicts.items())
-        parts += ["## Verdicts", ", ".join(counts) + "."]
+        parts += ["## Verdicts", f"{', '.join(counts)}. {_HOW_VERDICTS_READ}"]
         parts.append(
             "\n".join(
                 f"- **{f.verdict.verdict}** ({f.claim.place}) {f.claim.says}"
