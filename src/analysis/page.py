@@ -27,8 +27,8 @@ _DOCUMENT_SAYS = {
 }
 
 _HOW_VERDICTS_READ = (
-    "Tested in pairs by seed and corrected over all claims of the study, so that the chance of any false verdict here is "
-    "at most 5%. An effect is by how much a claim holds; negative: by how much it fails; with its 95% interval over "
+    "Tested in pairs by seed and corrected over all claims of the study, so that the chance of any false verdict here "
+    "is at most 5%. An effect is by how much a claim holds; negative: by how much it fails; with its 95% interval over "
     "seeds, for this validation set. No verdict comes from one seed; where runs agree exactly or never get there it "
     "takes at least 6, and more the more claims there are."
 )
