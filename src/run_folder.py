@@ -48,24 +48,30 @@ _NOT_IDENTITY = {
 }
 
 
+def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved configuration that shapes the result."""
+    part = {key: value for key, value in config.items() if key not in _NOT_IDENTITY[None]}
+    for group in ("data", "trainer"):
+        part[group] = {k: v for k, v in config.get(group, {}).items() if k not in _NOT_IDENTITY[group]}
+    return part
+
+
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a resolved configuration that shapes the result; `init_from` counts by content, not by path.
+    """What runs of the same result share: what shapes them, and `init_from` by its content, not by its path.
 
     Raises:
         UserError: the file named by `init_from` cannot be read.
     """
-    shaping = {key: value for key, value in config.items() if key not in _NOT_IDENTITY[None]}
-    for group in ("data", "trainer"):
-        shaping[group] = {k: v for k, v in config.get(group, {}).items() if k not in _NOT_IDENTITY[group]}
+    shapes = shaping(config)
     if config.get("init_from"):
         try:
-            shaping["init_from"] = hashlib.sha256(Path(config["init_from"]).read_bytes()).hexdigest()
+            shapes["init_from"] = hashlib.sha256(Path(config["init_from"]).read_bytes()).hexdigest()
         except OSError as error:
             raise UserError(
                 f"init_from={config['init_from']} cannot be read ({error.strerror}); "
                 "name a file of initial weights, or leave it null to draw them from the seed."
             ) from error
-    return shaping
+    return shapes
 
 
 def config_hash(config: Mapping[str, Any]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import ceil, inf, isfinite
+from collections.abc import Mapping, Sequence
+from math import ceil, inf, isfinite, isnan
 from statistics import fmean, stdev
 
 import pandas as pd
@@ -48,16 +48,11 @@ def advise(study: Study, values: Values, runs: Runs) -> list[str]:
     sentences = [*_unfinished(runs), *_diverged(study, values, runs, metric)]
     if not candidates:
         return sentences
-    best = _best(candidates, metric)
+    best = statistics.leader(candidates, METRICS[metric].lowest)
     sentences += _not_told_apart(study, statistics.on_shared_seeds(candidates), best, metric)
     # Who is told to stop earlier is not also told to go on for longer.
     last = _overfitting(study, runs, best) or _rising(study, runs, best)
     return [*sentences, *_edges(study, values, runs, metric), *last]
-
-
-def _best(candidates: Mapping[str, statistics.Series], metric: str) -> str:
-    centres = statistics.centres(candidates)
-    return (min if METRICS[metric].lowest else max)(candidates, key=centres.__getitem__)
 
 
 def _unfinished(runs: Runs) -> list[str]:
@@ -118,7 +113,7 @@ def _best_stable(values: Values, finished: pd.DataFrame, lost: pd.DataFrame, met
     stable = below[below["lr"].isin(diverged.index[~diverged])].sort_values("lr", ascending=False)
     rates = dict(zip(stable["setting"], stable["lr"], strict=True))  # of two that are as good the higher comes first
     measured = {name: series for name in rates if (series := values.series(name, metric))}
-    return rates[_best(measured, metric)] if measured else max(rates.values(), default=None)
+    return rates[statistics.leader(measured, METRICS[metric].lowest)] if measured else max(rates.values(), default=None)
 
 
 def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], best: str, metric: str) -> list[str]:
@@ -128,13 +123,13 @@ def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], b
     for name, series in candidates.items():
         leads = [sign * (candidates[best][s] - series[s]) for s in candidates[best] if s in series]
         # A rival may be ahead on seeds that others lack.
-        if name == best or not leads or fmean(leads) < 0:
+        if name == best or not leads or _mean(leads) < 0:
             continue
         if not _ahead({best: candidates[best], name: series}, best, metric):
             rivals[name] = leads
     if not rivals:
         return []
-    rival = min(rivals, key=lambda name: fmean(rivals[name]))
+    rival = min(rivals, key=lambda name: _mean(rivals[name]))
     leads = rivals[rival]
     names = f"{full_label(study, best)} and {full_label(study, rival)}"
     if not all(map(isfinite, leads)):
@@ -162,6 +157,12 @@ def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], b
     return [f"{said} If the difference is what it seems, {max(needed, len(leads) + 1)} seeds show it with 80% power."]
 
 
+def _mean(leads: Sequence[float]) -> float:
+    """Infinite where one of the two never got there for some seed, and 0 where each did so."""
+    mean = sum(leads) / len(leads)
+    return 0.0 if isnan(mean) else mean
+
+
 def _ahead(candidates: Mapping[str, statistics.Series], best: str, metric: str) -> bool:
     """Whether it is known to be the best of the candidates."""
     name, evidence = statistics.winner(candidates, METRICS[metric].lowest)
@@ -175,10 +176,12 @@ def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
     found: dict[str, tuple[float, str]] = {}
     for _, rows in finished.groupby(_else_equal(finished), sort=False):
         settings = rows.groupby("lr")["setting"].first()
-        means = settings.map(statistics.centres({name: values.series(name, metric) for name in settings}))
+        series = {name: values.series(name, metric) for name in settings}
+        means = settings.map(statistics.centres(series))
         if len(means) < 2 or means.isna().all() or (rows["status"] == "diverged").all():
             continue
-        best, score = float(means.idxmin() if lowest else means.idxmax()), float(means.min() if lowest else means.max())
+        best = float(settings.index[settings == statistics.leader(series, lowest)][0])
+        score = float(means[best])
         optimizer = str(rows["optimizer"].iloc[0])
         if optimizer in found and (score >= found[optimizer][0] if lowest else score <= found[optimizer][0]):
             continue
@@ -221,7 +224,8 @@ def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
     accuracy = runs.curve(best, "val_accuracy")["mean"]
     gained = accuracy.iloc[-1] - accuracy.iloc[least] if len(accuracy) == len(val) else 0
     has = runs.finished[runs.finished["setting"] == best].iloc[0]
-    remedies = [f"try {words}" for key, words in _REMEDIES.items() if not has.get(key, 0) > 0]
+    # What a network or an optimizer does not know it has no number for.
+    remedies = [f"try {words}" for key, words in _REMEDIES.items() if has.get(key) == 0]
     if gained < RISING and has.get("sequence") not in _ENDING:
         remedies = [f"stop there (epochs={epoch})", *remedies]
     yet = f" (the accuracy still gains {100 * gained:.2f} points after that: only the probabilities get worse)"
@@ -267,7 +271,8 @@ def headline(study: Study, values: Values) -> list[str]:
         return []
     is_timed = "convergence_epoch" in table_metrics(study, values)
     timed = {name: x for name in measured if is_timed and (x := values.series(name, "convergence_epoch"))}
-    best, first = _best(measured, main), _best(timed, "convergence_epoch") if timed else ""
+    best = statistics.leader(measured, METRICS[main].lowest)
+    first = statistics.leader(timed, lowest=True) if timed else ""
     doubts = _doubts({main: measured, "convergence_epoch": timed})
     seeds = {frozenset(series) for series in measured.values()}
     decided = ""
@@ -311,8 +316,8 @@ def outcomes(study: Study, second: Table) -> list[str]:
     decided = second.frame[second.frame["outcome"] != "not told apart"]
     for (metric, outcome), rows in decided.groupby(["metric", "outcome"], sort=False):
         pairs = [
-            f"{full_label(study, row.setting)} {outcome} than {full_label(study, row.benchmark)} "
-            f"by {number(abs(row.lead), metric)}{unit_of_difference(metric)}"
+            f"{full_label(study, row.setting)} {outcome} than {full_label(study, row.benchmark)}"
+            + (f" by {number(abs(row.lead), metric)}{unit_of_difference(metric)}" if isfinite(row.lead) else "")
             for row in rows.itertuples()
         ]
         sentences.append(f"Against the benchmarks, {METRICS[metric].label}: {', '.join(pairs)}.")

@@ -29,6 +29,7 @@ from src.run_folder import (
     RunFolder,
     collect_results,
     run_folders,
+    shaping,
     write_text,
     written_aside,
 )
@@ -122,6 +123,12 @@ _FROM_HISTORIES = (
     *("arrival_step", "contraction", "predicted_contraction", "rate_limit", "best_rate"),
 )
 
+# What advice wants to know of a run's configuration, whether runs differ in it or not.
+_ADVISED_ON = ("model.dropout",)
+
+# What is computed with, beside the metrics.
+_NUMBERS = ("seed", "lr", "epochs", "batch_size", "momentum", "weight_decay", "wall_seconds", "train_samples")
+
 # What a run without a number in these columns means: it never got there, or its loss was not finite.
 _MISSING_IS_INFINITE = ("convergence_epoch", "benchmark_epoch", "arrival_step", "val_loss", "train_loss")
 
@@ -210,29 +217,39 @@ def _scalar(value: Any) -> Any:
 
 
 def _configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder], told_by: Collection[str]) -> pd.DataFrame:
-    """The columns asked for, and what tells apart runs whose results say the same of their setting: data.limit, say."""
+    """What else to know of the runs' configurations.
+
+    The columns asked for, those that advice needs, and what tells apart runs whose results say the same of their
+    setting: data.limit, say.
+    """
     asked = [key for key in told_by if key not in results]
-    if not asked and not results.duplicated([key for key in SETTING_KEYS if key in results]).any():
-        return pd.DataFrame(index=results.index)
-    flat = pd.DataFrame([dict(_flat(folders[run].config())) for run in results["run"]], index=results.index)
     keys = [key for key in SETTING_KEYS if key in results]
+    setting = [key for key in keys if key != "seed"]
+    configs = [folders[run].config() for run in results["run"]]
+    flat = pd.DataFrame(
+        [dict(_flat(shaping(config) | {"init_from": config.get("init_from")})) for config in configs],
+        index=results.index,
+    )
     flat = flat.reindex(columns=[*flat, *(column for column in asked if column not in flat)])  # of runs yet to come
-    chosen = list(asked)
+    chosen = [*asked, *(column for column in _ADVISED_ON if column in flat and column not in asked)]
     for column in flat.loc[:, flat.nunique(dropna=False) > 1].columns.difference(chosen, sort=False):
-        together = pd.concat([results[keys], flat[[*chosen, column]]], axis=1)
+        # These may differ from seed to seed within a setting: they tell runs apart that share their seed.
+        by_seed = column == "init_from" or column.endswith("seed") or column.startswith("probes.")
+        together = pd.concat([results[keys if by_seed else setting], flat[[*chosen, column]]], axis=1)
         if len(together.drop_duplicates()) > len(together.drop(columns=column).drop_duplicates()):
             chosen.append(column)
     return flat[chosen]
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """What shapes a run, below the groups of its configuration: `data.limit` and its value, say; and `init_from`."""
     items: list[tuple[str, Any]] = []
     for key, value in config.items():
         if isinstance(value, Mapping):
             items += _flat(value, f"{prefix}{key}.")
         elif prefix or key == "init_from":
             items.append((f"{prefix}{key}", str(value) if isinstance(value, list) else value))
-    return [(key, value) for key, value in items if not key.startswith(("names.", "analysis."))]
+    return items
 
 
 def _by_todays_rules(
@@ -281,7 +298,7 @@ def read_table(file: Path) -> Runs:
     for column in ("status", "seed", "lr", "optimizer"):
         if column not in results:
             raise UserError(f"{file} has no column {column}; give a table as results.csv of a study's report is.")
-    for column in ("seed", "lr", "epochs", "batch_size", *(metric for metric in METRICS if metric in results)):
+    for column in (*_NUMBERS, *(metric for metric in METRICS if metric in results)):
         numbers = pd.to_numeric(results.get(column), errors="coerce")
         if column in results and (wrong := results[column].notna() & numbers.isna()).any():
             row = int(wrong.argmax())
@@ -297,10 +314,15 @@ def read_table(file: Path) -> Runs:
 
 
 def read_report(folder: Path) -> Runs:
-    """The runs that a report kept: its results.csv and histories.csv.gz."""
+    """The runs that a report kept: its results.csv, less what `judged` adds from histories, and histories.csv.gz."""
     runs = read_table(folder / "results.csv")
     file = folder / "histories.csv.gz"
-    return replace(runs, histories=pd.read_csv(file, float_precision="round_trip")) if file.exists() else runs
+    if not file.exists():
+        return runs
+    histories = pd.read_csv(file, float_precision="round_trip")
+    probed = plateau.whole_network(histories.head(1)).columns.difference(["run", *HISTORY_COLUMNS])
+    added = [*probed, *_FROM_HISTORIES, "setting", "decline", "collapsed", "loss_gap"]
+    return Runs(runs.results.drop(columns=added, errors="ignore"), histories)
 
 
 def write_runs(runs: Runs, judged: Runs, folder: Path) -> None:

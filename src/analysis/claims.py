@@ -267,6 +267,12 @@ def evidence(claim: Claim, values: Values) -> Evidence:
         return TESTS[claim.test](values, **claim.arguments)
     except (UserError, ValueError) as error:
         raise UserError(f"Claim {claim.name}: {error}") from error
+    except (TypeError, AttributeError) as error:  # a word where a number, or a mapping, should be
+        arguments = ", ".join(f"{name}={value}" for name, value in claim.arguments.items())
+        raise UserError(
+            f"Claim {claim.name}: the test {claim.test} cannot work with {arguments} ({error}); see {claim.test} in "
+            "src/analysis/claims.py."
+        ) from error
 
 
 def judge(claims: Sequence[Claim], values: Values, published: Values) -> list[Finding]:

@@ -71,7 +71,6 @@ def styles(study: Study) -> dict[str, Style]:
     Settings of one label share their colour and settings of a group their dash, where they can; before two of a group
     share a colour, one takes another than its label's.
     """
-    benchmark = study.setting(study.benchmark).group if study.benchmark else None
     places: dict[str, int] = {}
     found: dict[str, Style] = {}
     for index, settings in enumerate(study.compared_groups.values()):
@@ -89,7 +88,7 @@ def styles(study: Study) -> dict[str, Style]:
             # Once all are used up the farthest, which hardly stands in the same figure, is taken again.
             found[setting.name] = free[0] if free else list(found.values())[len(found) - len(wanted)]
             rivals.add(found[setting.name].colour)
-    for place, setting in enumerate(study.groups.get(benchmark, []) if benchmark is not None else []):
+    for place, setting in enumerate(study.benchmarks):
         found.setdefault(setting.name, Style(NEUTRAL[place % len(NEUTRAL)], DASHES[place % 2 * 3]))
     return found
 
@@ -99,8 +98,7 @@ def chosen_settings(figure: Mapping[str, Any], study: Study, values: Values, pic
     if "settings" in figure:
         return values.match(figure["settings"])
     best = [p.setting for p in picks if p.metric == figure["select"]]
-    benchmarks = study.groups[study.setting(study.benchmark).group] if study.benchmark else []
-    return [*(setting.name for setting in benchmarks), *best]
+    return [*(setting.name for setting in study.benchmarks), *best]
 
 
 def labels(study: Study, names: Sequence[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from src.analysis.claims import Finding
 from src.analysis.published import chance_of_fit, smallest_set
 from src.analysis.statistics import Estimate, Evidence, Verdict
 from src.analysis.study import Setting, Study
+from src.errors import UserError
 from src.run_folder import write_text
 
 NOTHING = "–"  # the cell of a number that is not known
@@ -107,14 +108,23 @@ def estimate(values: Values, setting: str, metric: str) -> Estimate:
 
 def main_metric(values: Values) -> str:
     """What settings are judged by first: the final accuracy, or the final loss where there is no accuracy."""
-    measured = any(values.series(setting, "val_accuracy") for setting in values.settings)
+    known = "val_accuracy" in values.metrics
+    measured = known and any(values.series(setting, "val_accuracy") for setting in values.settings)
     return "val_accuracy" if measured else "val_loss"
 
 
 def table_metrics(study: Study, values: Values) -> list[str]:
-    """What the study's table shows, and its settings are picked by."""
+    """What the study's table shows, and its settings are picked by.
+
+    Raises:
+        UserError: the study names a metric that there is not, or none was measured.
+    """
     wanted = study.metrics or (main_metric(values), "convergence_epoch")
-    return [metric for metric in wanted if metric in values.metrics]
+    if unknown := [metric for metric in wanted if metric not in METRICS]:
+        raise UserError(f"Study {study.name} has metrics={', '.join(unknown)}; known are {', '.join(METRICS)}.")
+    if not (found := [metric for metric in wanted if metric in values.metrics]):
+        raise UserError(f"{values.place} has no column {' or '.join(wanted)}, by which settings are judged.")
+    return found
 
 
 def _table(
@@ -134,7 +144,11 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
     columns = [*metrics, *(f"document_{metric}" for metric in metrics)]
     # What several studies reached, on data of their own, has no best.
     judged = [] if study.reads else [record for record in records if record["group"] not in study.exploration]
-    best = {column: _best([record[column] for record in judged], column) for column in columns}
+    best = {}
+    for column in columns:
+        # A setting whose runs do not all get there is behind those whose do (statistics.leader).
+        there = [record for record in judged if _all_finite(values, record["setting"], column)] or judged
+        best[column] = _best([record[column] for record in there], column)
     rows = []
     for setting, record in zip(study.settings, records, strict=True):
         row = {study.grouped_by.capitalize(): setting.group, "Setting": setting.label}
@@ -204,6 +218,10 @@ def _diagnosis(runs: Runs, setting: str) -> str:
     )
 
 
+def _all_finite(values: Values, setting: str, column: str) -> bool:
+    return column not in values.metrics or all(map(isfinite, values.series(setting, column).values()))
+
+
 def _best(column: Sequence[float], name: str) -> float:
     metric = METRICS[name.removeprefix("document_")]
     known = [] if metric.neutral else [value for value in column if isfinite(value)]
@@ -226,7 +244,8 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str], has_best: bool) -> 
     bold = "; best of a column in bold" if has_best else ""
     notes = [
         f"Mean and 95% interval over the seeds of each setting, for its validation set{bold}. Where a run never gets "
-        "there, or all seeds agree, the median stands for the mean; … is an end that the seeds do not bound.",
+        "there the median stands for the mean, and the setting is behind those whose runs all do. … is an end that the "
+        "seeds do not bound.",
     ]
     tolerances = sorted(set(runs.results.get("convergence_tolerance", pd.Series(dtype=float)).dropna()))
     tolerances = tolerances or [study.tolerance] if study.tolerance else tolerances
@@ -413,14 +432,12 @@ def p_value(p: float) -> str:
 
 def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> Table | None:
     """Second stage: the best of each group against the benchmarks; None where there is nothing to compare."""
-    if study.benchmark is None:
-        return None
     pairs: dict[str, tuple[Pick, Setting]] = {}
     evidence = {}
     for chosen in picks:
         metric, group = chosen.metric, study.compared_groups[chosen.group]
         candidates = sum(bool(values.series(setting.name, metric)) for setting in group)
-        for benchmark in study.groups[study.setting(study.benchmark).group]:
+        for benchmark in study.benchmarks:
             base = values.series(benchmark.name, metric)
             if base:
                 key = f"{chosen.group}/{metric}/{benchmark.name}"

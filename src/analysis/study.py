@@ -118,11 +118,18 @@ class Study:
         return replace(self, settings=[setting for setting in self.settings if setting.group not in self.exploration])
 
     @property
+    def benchmarks(self) -> list[Setting]:
+        """What the others are held against: the benchmark with its group, or alone where all are one group."""
+        if self.benchmark is None:
+            return []
+        benchmark = self.setting(self.benchmark)
+        return self.groups[benchmark.group] if len(self.groups) > 1 else [benchmark]
+
+    @property
     def compared_groups(self) -> dict[str, list[Setting]]:
-        """The groups whose settings rival each other: all but the benchmarks'."""
-        benchmarks = self.setting(self.benchmark).group if self.benchmark else None
-        groups = {group: settings for group, settings in self.groups.items() if group != benchmarks}
-        return groups or self.groups
+        """The groups whose settings rival each other: all but the benchmarks."""
+        rivals = [setting for setting in self.settings if setting not in self.benchmarks]
+        return replace(self, settings=rivals).groups
 
 
 def read_yaml(file: Path) -> Any:
@@ -142,13 +149,15 @@ def read_study(conf: Path, name: str) -> Study | None:
     file = conf / "studies" / f"{name}.yaml"
     if not file.exists():
         return None
-    content = read_yaml(file)
+    content = dict(mapping(str(file), read_yaml(file)))
     _check_keys(str(file), content, Study, {"name", "training", "tolerance"})
     settings = []
     for key, entry in mapping(f"{file}, settings", content.pop("settings", None)).items():
-        _check_keys(f"{file}, setting {key}", entry, Setting, {"name"})
+        place = f"{file}, setting {key}"
+        _check_keys(place, entry, Setting, {"name"})
         setting = Setting(name=key, **entry)
-        settings.append(replace(setting, where={**content.get("where", {}), **setting.where}))
+        common = mapping(f"{file}, where", content.get("where"))
+        settings.append(replace(setting, where={**common, **mapping(f"{place}, where", setting.where)}))
     notices = []
     for number, entry in enumerate(content.pop("notices", None) or [], start=1):
         _check_keys(f"{file}, notice {number}", entry, Notice, set())
@@ -167,7 +176,8 @@ def read_study(conf: Path, name: str) -> Study | None:
 
 def _check_keys(place: str, content: Any, kind: type, given: set[str]) -> None:
     allowed = {f.name: f for f in fields(kind) if f.name not in given}
-    if unknown := sorted(map(str, set(mapping(place, content)) - set(allowed))):
+    content = mapping(place, content)
+    if unknown := sorted(map(str, set(content) - set(allowed))):
         raise UserError(f"{place} has {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}.")
     for name, each in allowed.items():
         if each.default is MISSING and each.default_factory is MISSING and name not in content:
@@ -208,7 +218,7 @@ def _combinations(results: pd.DataFrame, keys: list[str]) -> int:
 def _word(key: str, value: Any) -> str:
     if key in _SELF_EXPLAINING:
         return str(value)
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = "null" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
     return f"{key.rpartition('.')[2]}={text}"
 
 
@@ -248,7 +258,8 @@ def assign(results: pd.DataFrame, settings: Sequence[Setting]) -> pd.Series:
 
 def _check_alike(setting: Setting, runs: pd.DataFrame) -> None:
     """Raises UserError where runs of one setting are not alike but for the seed: their mean would say nothing."""
-    for key in (key for key in SETTING_KEYS if key != "seed" and key in runs and key not in setting.where):
+    keys = [key for key in SETTING_KEYS if key != "seed" and key in runs] + config_columns(runs)
+    for key in (key for key in keys if key not in setting.where):
         counts = runs[key].value_counts(dropna=False)
         if len(counts) > 1:
             few = runs[runs[key].isin([counts.index[-1]])]

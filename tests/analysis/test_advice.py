@@ -1,9 +1,11 @@
 """Advice: what each kind of evidence gives rise to, with its numbers, and silence where there is none."""
 
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from synthetic_study import write_run
 
@@ -148,6 +150,17 @@ def test_a_lead_over_what_never_gets_there_takes_six_seeds(tmp_path: Path) -> No
     assert statistics.judge({"a": five[1]})["a"].verdict == "undecided"
 
 
+def test_two_rates_that_diverged_with_different_seeds_are_as_good(tmp_path: Path) -> None:
+    for seed in range(3):
+        for lr, broken in ((0.1, 0), (0.2, 1)):
+            losses = [1.0] * 7 + [inf if seed == broken else 0.5]
+            write_run(tmp_path, "mine", SETTLED, lr=lr, seed=seed, val_loss=losses)
+    study, _, runs = _study(tmp_path)
+    study = replace(study, metrics=["val_loss"])
+    values = Values(runs.results, [setting.name for setting in study.settings], "it")
+    assert any("only who is ahead counts" in sentence for sentence in advise(study, values, runs))
+
+
 def test_the_winner_of_settings_that_share_no_seed_is_the_best(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", [0.2] * 8, lr=0.1, seed=0)
     write_run(tmp_path, "mine", [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], lr=0.2, seed=1)
@@ -192,6 +205,10 @@ def test_nobody_is_told_to_try_what_the_winner_has(tmp_path: Path) -> None:
     (sentence,) = [s for s in advise(*_study(tmp_path)) if "overfits" in s]
     assert sentence.endswith("try dropout (model.dropout=0.5).")
     assert "weight decay" not in sentence
+    network = {"model": config["model"] | {"dropout": 0.5}}
+    write_run(tmp_path / "drops", "mine", [0.5, 0.8, 0.9, 0.9], config=network, **losses)
+    (sentence,) = [s for s in advise(*_study(tmp_path / "drops")) if "overfits" in s]
+    assert sentence.endswith("try weight decay (optimizer.weight_decay=1e-4).")
 
 
 @pytest.mark.parametrize(
@@ -409,6 +426,13 @@ def test_what_the_second_stage_decided_is_said(tmp_path: Path) -> None:
         f"{what}: “lr=0.2 of lr=0.2” better than “lr=0.1 base” by 5.00 points.",
         f"{what}: “lr=0.3 of lr=0.3” worse than “lr=0.1 base” by 5.00 points.",
     ]
+
+
+def test_a_lead_over_what_never_gets_there_has_no_number(tmp_path: Path) -> None:
+    study = Study("mine", "Mine", settings=[Setting(name, name.upper(), {}) for name in ("a", "base")])
+    rows = {"metric": ["convergence_epoch"], "outcome": ["better"], "setting": ["a"], "benchmark": ["base"]}
+    table = report_tables.Table("second", "", [], [], pd.DataFrame({**rows, "lead": [inf]}))
+    assert outcomes(study, table) == ["Against the benchmarks, epochs to convergence: A better than BASE."]
 
 
 def test_the_headline_of_a_study_whose_table_does_not_show_convergence(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from synthetic_study import write_run
 
 from src.analysis.aggregate import Values, benchmark_accuracy, judged, read_report, read_runs, read_table, write_runs
-from src.analysis.study import discover
+from src.analysis.study import Setting, Study, discover
 from src.errors import UserError
 
 RISING = [0.5, 0.7, 0.8, 0.9, 0.9, 0.9, 0.9, 0.9]
@@ -61,6 +61,19 @@ def test_what_results_do_not_say_comes_from_the_configuration(tmp_path: Path) ->
     assert len(discover("mine", results).settings) == 2
 
 
+def test_seeds_that_were_trained_in_another_way_are_another_setting(tmp_path: Path) -> None:
+    data = write_run(tmp_path, "mine", RISING).config()["data"]
+    # What does not shape a run, and what may differ from seed to seed, makes no setting.
+    write_run(tmp_path, "mine", RISING, seed=1, config={"data": data | {"root": "elsewhere", "split_seed": 7}})
+    write_run(tmp_path, "mine", RISING, seed=2, config={"probes": {"sharpness": {"every": 2}}})
+    assert len(discover("mine", read_runs(tmp_path / "mine").results).settings) == 1
+    write_run(tmp_path, "mine", [0.2] * 8, seed=3, config={"data": data | {"limit": 100}})
+    runs = read_runs(tmp_path / "mine")
+    assert [s.label for s in discover("mine", runs.results).settings] == ["limit=100", "limit=null"]
+    with pytest.raises(UserError, match=r"of setting a have data\.limit="):
+        judged(runs, Study("mine", "Mine", settings=[Setting("a", "A", {"lr": 0.01})]))
+
+
 def test_what_settings_are_told_by_comes_from_the_configuration_even_if_it_never_varies(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", RISING)
     assert read_runs(tmp_path / "mine", told_by=["data.limit", "lr"]).results["data.limit"].isna().all()
@@ -85,6 +98,7 @@ def test_a_study_without_runs(tmp_path: Path) -> None:
         ),
         ("status,seed,optimizer,lr\ncompleted,,sgd,0.1\n", "a seed that is no whole number"),
         ("status,seed,optimizer,lr,val_loss\ncompleted,1,sgd,0.1,high\n", "row 1: val_loss=high is not a number"),
+        ("status,seed,optimizer,lr,momentum\ncompleted,1,sgd,0.1,-\n", "row 1: momentum=- is not a number"),
     ],
 )
 def test_a_table_that_cannot_be_read(tmp_path: Path, text: str | None, words: str) -> None:
@@ -108,7 +122,19 @@ def test_a_report_keeps_the_runs_exactly(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(kept.histories, runs.histories)
     common = ["run", "seed", "val_accuracy", "val_loss", "convergence_epoch"]
     pd.testing.assert_frame_equal(kept.results[common], runs.results[common])
-    assert kept.results["setting"].notna().all()
+
+
+def test_a_setting_that_was_renamed_since_is_kept_by_its_new_name(tmp_path: Path) -> None:
+    write_run(tmp_path, "mine", RISING)
+    runs = read_runs(tmp_path / "mine")
+    for name in ("old", "new"):
+        study = Study("mine", "Mine", settings=[Setting(name, name, {"lr": 0.01})])
+        write_runs(runs, judged(runs, study), tmp_path)
+        assert pd.read_csv(tmp_path / "results.csv")["setting"].tolist() == [name]
+        columns = list(pd.read_csv(tmp_path / "results.csv"))
+        runs = read_report(tmp_path)
+    write_runs(runs, judged(runs, study), tmp_path)
+    assert list(pd.read_csv(tmp_path / "results.csv")) == columns
 
 
 def test_a_report_keeps_no_traceback(tmp_path: Path) -> None:

@@ -246,6 +246,12 @@ def test_runs_that_are_missing_leave_a_claim_undecided() -> None:
     assert (finding.verdict.verdict, finding.verdict.seeds) == ("undecided", 0)
 
 
+@pytest.mark.parametrize("arguments", [{"of": "a"}, {"of": {"a": "b"}, "margin": "two"}])
+def test_arguments_of_the_wrong_kind_are_named(arguments: dict[str, object]) -> None:
+    with pytest.raises(UserError, match="Claim it: the test ahead cannot work with metric=val_accuracy, of="):
+        evidence(Claim("it", "", "", "ahead", "", {"metric": "val_accuracy", **arguments}), _values(a=1.0, b=2.0))
+
+
 def test_what_differs_by_rounding_is_a_tie_in_the_document() -> None:
     rows = [{"setting": n, "seed": 0, "status": "completed", "val_loss": x} for n, x in (("a", 0.3), ("b", 0.1 + 0.2))]
     values = Values(pd.DataFrame(rows), ["a", "b"], "the document")

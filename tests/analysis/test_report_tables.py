@@ -13,7 +13,8 @@ from synthetic_study import write_run
 from src.analysis import report_tables, statistics
 from src.analysis.aggregate import Runs, Values, judged, read_runs
 from src.analysis.report_tables import interval, number, p_value
-from src.analysis.study import Setting, Study
+from src.analysis.study import Setting, Study, discover
+from src.errors import UserError
 
 FINALS = {"sgd": 0.80, "low": 0.85, "high": 0.90}
 RATES = {"sgd": 0.001, "low": 0.01, "high": 0.1}
@@ -65,6 +66,28 @@ def test_the_best_is_bold_and_the_notes_say_what_a_reader_needs(runs_and_study: 
     lines = table.markdown().splitlines()
     assert lines[2].startswith("| Strategy | Setting | Final validation accuracy (%) | Document (%) |")
     assert lines[4].startswith("| Benchmark | SGD | 80.0")
+
+
+def test_a_setting_with_a_run_that_never_gets_there_is_not_the_best(tmp_path: Path) -> None:
+    for seed, (always, sometimes) in enumerate(((2, 3), (2, 3), (6, None))):
+        for lr, first in ((0.1, always), (0.2, sometimes)):
+            accuracy = [0.1] * 8 if first is None else [0.1] * (first - 1) + [0.9] * (9 - first)
+            write_run(tmp_path, "mine", accuracy, lr=lr, seed=seed)
+    study = discover("mine", read_runs(tmp_path / "mine").results)
+    runs = judged(read_runs(tmp_path / "mine"), study)
+    table = report_tables.comparison(study, _values(runs, study), runs)
+    column = table.header.index("Epochs to convergence")
+    assert [row[column].startswith("**") for row in table.rows] == [True, False], table.rows
+
+
+def test_metrics_that_there_are_not(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    with pytest.raises(UserError, match="metrics=accuracy; known are val_accuracy"):
+        report_tables.table_metrics(replace(study, metrics=["accuracy"]), _values(runs, study))
+    with pytest.raises(UserError, match="it has no column sharpness"):
+        report_tables.table_metrics(replace(study, metrics=["sharpness"]), _values(runs, study))
+    bare = replace(runs, results=runs.results.drop(columns="val_accuracy"))
+    assert report_tables.table_metrics(study, _values(bare, study)) == ["val_loss", "convergence_epoch"]
 
 
 def test_what_only_explains_has_no_best(runs_and_study: tuple[Runs, Study]) -> None:

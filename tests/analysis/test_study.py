@@ -10,7 +10,7 @@ import pytest
 from src.analysis import figures
 from src.analysis.aggregate import METRICS, Values
 from src.analysis.claims import evidence, read_claims
-from src.analysis.study import Notice, Setting, assign, discover, read_study
+from src.analysis.study import Notice, Setting, Study, assign, discover, read_study
 from src.config import CONFIG_DIR
 from src.errors import UserError
 
@@ -43,6 +43,14 @@ def test_a_decay_study_has_the_documents_14_settings() -> None:
     assert study.tolerance == 0.002
 
 
+def test_a_benchmark_among_settings_without_groups_stands_alone() -> None:
+    settings = [Setting(name, name, {"lr": lr}) for name, lr in (("sgd", 0.1), ("low", 0.2), ("high", 0.3))]
+    study = Study("mine", "Mine", settings=settings, benchmark="sgd")
+    assert [setting.name for setting in study.benchmarks] == ["sgd"]
+    assert {group: [s.name for s in rivals] for group, rivals in study.compared_groups.items()} == {"": ["low", "high"]}
+    assert replace(study, benchmark=None).benchmarks == []
+
+
 def test_no_file_is_no_study() -> None:
     assert read_study(CONFIG_DIR, "nobody_wrote_this") is None
 
@@ -57,6 +65,9 @@ def test_no_file_is_no_study() -> None:
         ("question: x", "has no title"),
         ("title: x\nsettings: {a: {label: A}}", "setting a has no where"),
         ("title: x\nsettings: [a, b]", "settings: .* is not a mapping"),
+        ("", "has no title"),
+        ("title: x\nsettings:\n  a:", "setting a has no label"),
+        ("title: x\nsettings: {a: {label: A, where: 0.1}}", "setting a, where: 0.1 is not a mapping"),
         ("title: x\nfigures: [{name: a, kind: curves}]", "figure 1 has no caption"),
         ("title: x\nnotices: [{says: x}]", "notice 1 has no when"),
         ("title: x\nbenchmark: b\nsettings: {a: {label: A, where: {lr: 1}}}", "benchmark=b is none of its settings"),
