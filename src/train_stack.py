@@ -17,9 +17,9 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ from src import assembly
 from src.analysis.summary import summarise
 from src.chance import stream
 from src.data.in_memory import InMemoryDataModule
-from src.errors import RunBusy, Unwritable
+from src.errors import RunBusy, Unwritable, UserError
 from src.modules.population import CONVOLUTIONS, MatmulConv2d, Population, members_of, single_state
 from src.recorder import RunRecord, device_name
 from src.run_folder import FINISHED, RunFolder, run_path, write_text, written_aside
@@ -86,7 +86,7 @@ class Member:
         return [self.schedule.sequence(n) for n in range(first_step, first_step + steps)]
 
 
-def train_stack(configs: Sequence[Config], options: Options) -> None:
+def train_stack(configs: Sequence[Config], options: Options) -> dict[str, str]:
     """Trains those of the runs that are not finished, nor being trained elsewhere, nor begun singly.
 
     The others are left as they are. Runs that do not fit into memory together are trained in turn.
@@ -94,29 +94,48 @@ def train_stack(configs: Sequence[Config], options: Options) -> None:
     Args:
         configs: resolved; `stack_key` says that they can be members of one stack.
 
+    Returns:
+        The runs that cannot be trained as they are, by their folder's name, each with the sentence that says why: a
+        part of theirs does not fit the data, or the data have changed since they were begun.
+
     Raises:
-        UserError: the data or a folder are not usable, or the data have changed since the runs were begun.
+        UserError: the data or a folder are not usable.
     """
     _allow_many_files()
-    # Whoever deletes a run's folder wants it trained anew.
-    new = {path.name for path in map(run_path, configs) if not RunFolder(path).config_file.exists()}
+    refused: dict[str, str] = {}
     with ExitStack() as held:
         configs = [config for config in configs if _enter(config, held)]
         if not configs:
-            return
+            return refused
         assembly.prepare_process()
         data = assembly.build_data(configs[0])
         data.setup()
         data.to(assembly.build_trainer(configs[0], []).strategy.root_device)
         if data.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # all batches of an epoch but one have the same shape
-        members = [_member(config, data) for config in configs]
-        for checkpoint, part in _by_checkpoint(members, new):
-            sizes = [len(part)] if checkpoint else _sizes(part, data, options)
-            for size in sizes:
-                _train_what_fits(part[:size], data, checkpoint, options)
-                part = part[size:]
-        _remove_checkpoints_of_finished(members[0].folder.path.parent)
+        members = []
+        for config in configs:
+            with _refusing(refused, [run_path(config).name]):
+                members.append(_member(config, data))
+        for checkpoint, part in _by_checkpoint(members):
+            with _refusing(refused, [member.name for member in part]):
+                sizes = [len(part)] if checkpoint else _sizes(part, data, options)
+                for size in sizes:
+                    _train_what_fits(part[:size], data, checkpoint, options)
+                    part = part[size:]
+        _remove_checkpoints_of_finished(run_path(configs[0]).parent)
+    return refused
+
+
+@contextmanager
+def _refusing(refused: dict[str, str], names: Sequence[str]) -> Iterator[None]:
+    """Notes what is wrong with these runs, so that the others are trained; a folder's trouble is not theirs alone."""
+    try:
+        yield
+    except Unwritable:
+        raise
+    except UserError as error:
+        refused |= dict.fromkeys(names, str(error))
 
 
 def _allow_many_files() -> None:
@@ -159,16 +178,17 @@ def _checkpoints(folder: RunFolder) -> list[tuple[Path, list[str]]]:
     return [(checkpoint, names) for _, checkpoint, names in sorted(found, reverse=True)]
 
 
-def _by_checkpoint(members: Sequence[Member], new: Collection[str] = ()) -> Iterator[tuple[Path | None, list[Member]]]:
+def _by_checkpoint(members: Sequence[Member]) -> Iterator[tuple[Path | None, list[Member]]]:
     """The members of each stack that was interrupted, with its checkpoint, and those that begin, with None.
 
-    Those named in `new` begin, whatever a checkpoint holds of them.
+    Who has no epoch in its folder begins, whatever a checkpoint holds of it: its folder was deleted since.
     """
     left = {member.name: member for member in members}
-    for checkpoint, names in _checkpoints(members[0].folder):
-        part = [left.pop(name) for name in names if name in left and name not in new]
+    begun = {name for name, member in left.items() if (member.folder.result() or {}).get("epochs_run")}
+    for checkpoint, names in _checkpoints(members[0].folder) if begun else ():
+        part = [left.pop(name) for name in names if name in begun and name in left] if checkpoint.exists() else []
         if part:
-            yield (checkpoint if checkpoint.exists() else None), part
+            yield checkpoint, part
     if left:
         yield None, list(left.values())
 
@@ -341,6 +361,11 @@ class _Stack:
         self._convolution = _convolution(self.members, self._data, self._options)
         kept = _read(checkpoint) if checkpoint else None
         if kept:
+            if any(record["data_fingerprint"] != self._data.fingerprint for record in kept["records"]):
+                raise UserError(
+                    f"The data have changed since {len(self.members)} runs were trained as one up to epoch "
+                    f"{kept['epoch']}; bring the old data back to go on, or delete {checkpoint} to start them anew."
+                )
             self._go_on_from(kept)
         else:
             self._begin()
@@ -349,6 +374,7 @@ class _Stack:
         # A stack that ends removes the folder if it is empty, so this one puts its names there before it trains. The
         # other may still come between the making of the folder and that of the file, once.
         names = json.dumps([member.name for member in self.members])
+        self._checkpoint.unlink(missing_ok=True)  # of runs of these names whose folders were deleted since
         try:
             write_text(self._checkpoint.with_suffix(".json"), names)
         except Unwritable:

@@ -2,11 +2,13 @@
 
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,6 @@ from scipy import stats
 from src import assembly
 from src import train_stack as module
 from src.analysis.summary import summarise
-from src.errors import UserError
 from src.modules.population import Population
 from src.run_folder import RunFolder, run_path
 from src.train import train
@@ -260,12 +261,16 @@ def test_changed_data_are_noticed(grid: Callable[..., list[Config]], monkeypatch
     configs = grid("broken")[:2]
     interrupt(configs, 1, monkeypatch)
     monkeypatch.setattr("src.data.in_memory.InMemoryDataModule.fingerprint", "of other data")
-    with pytest.raises(UserError, match=r"data have changed since .* up to epoch 1;"):
-        train_stack(configs, Options())
-    for config in configs:
-        shutil.rmtree(folder(config).path)  # as the sentence says
-    train_stack(configs, Options())
+    (beside,) = grid("broken")[2:3]
+    refused = train_stack([*configs, beside], Options())
+    assert {*refused} == {folder(config).path.name for config in configs}
+    (sentence,) = {*refused.values()}
+    assert re.search(r"data have changed since 2 runs were trained as one up to epoch 1;", sentence)
+    assert folder(beside).result()["status"] == "completed"
+    Path(re.search(r"delete (\S+) to start them anew", sentence)[1]).unlink()  # as the sentence says
+    assert train_stack(configs, Options()) == {}
     assert [folder(config).result()["status"] for config in configs] == ["completed"] * 2
+    assert [row["epoch"] for row in history(configs[0])] == [0, 1, 2, 3]
 
 
 def test_a_run_whose_folder_was_deleted_is_trained_anew(
@@ -281,6 +286,31 @@ def test_a_run_whose_folder_was_deleted_is_trained_anew(
     # The other two go on from their second epoch: each epoch is in their logs once.
     assert [logs[0].count("epoch 0,"), logs[1].count("epoch 0,")] == [1, 1]
     assert not (folder(configs[0]).path.parent / ".population").exists()
+
+
+@pytest.mark.parametrize("deleted", [1, 3])
+def test_a_deleted_run_is_trained_anew_also_if_that_is_interrupted(
+    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch, deleted: int
+) -> None:
+    configs = grid("broken")[:3]
+    interrupt(configs, 2, monkeypatch)
+    for config in configs[:deleted]:
+        shutil.rmtree(folder(config).path)
+    interrupt(configs, 0, monkeypatch)
+    train_stack(configs, Options())
+    for config in configs[:deleted]:
+        assert "src.recorder: epoch 0," in folder(config).log_file.read_text()
+    assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
+
+
+def test_a_member_that_cannot_be_trained_leaves_the_others_alone(grid: Callable[..., list[Config]]) -> None:
+    """Only the data tell that a warmup is longer than its run of 16 steps."""
+    warm = ("strategy=step", "warmup=linear")
+    configs = grid("one", *warm, of=[[f"warmup.length={length}"] for length in (2, 40)])
+    refused = train_stack(configs, Options())
+    assert {*refused} == {folder(configs[1]).path.name}
+    assert "warmup.length=40 is too long" in refused[folder(configs[1]).path.name]
+    assert folder(configs[0]).result()["status"] == "completed"
 
 
 def test_of_two_checkpoints_the_newest_counts(

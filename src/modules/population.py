@@ -107,7 +107,6 @@ class Population:
         self._data = data
         self._autocast = autocast
         self._seeds = seeds
-        self._optimizers = optimizers
         self._streams = list(dict.fromkeys(seeds))
         # Beside the samples, which stay behind on the CPU if they are too many for the device.
         beside = data.train.targets.device

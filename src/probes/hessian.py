@@ -95,5 +95,7 @@ def largest_eigenvalue(product: Product, start: Tensor) -> float:
         # ARPACK starts within the range of its operator, so an eigenvalue of 0 above all others would escape it.
         return value if value >= 0 else largest(-2 * value)
     except ArpackError as error:
+        if not multiply(first).any():  # of a loss that is 0 to the last digit, say
+            return 0.0
         log.warning("no largest eigenvalue found: %s", str(error).splitlines()[0])
         return float("nan")

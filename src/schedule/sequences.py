@@ -371,6 +371,7 @@ class TorchScheduler(Sequence):
                 raise ValueError(f"{class_name} cannot be a sequence: it {_NO_SEQUENCES[parent.__name__]}")
 
         self.name = f"torch-{class_name}"
+        self._lr = lr
         self._optimizer = torch.optim.SGD([torch.zeros(())], lr=lr)
         try:
             self._scheduler = kind(self._optimizer, **options)
@@ -387,6 +388,8 @@ class TorchScheduler(Sequence):
 
     def _current_rate(self) -> float:
         rate = float(self._optimizer.param_groups[0]["lr"])
+        if -1e-12 * self._lr < rate < 0:  # LinearLR multiplies step by step, and meets an end of 0 but for rounding
+            return 0.0
         if not math.isfinite(rate) or rate < 0:
             raise ValueError(f"{self.name} gives the rate {rate!r}; a rate must be finite and at least 0")
         return rate

@@ -320,6 +320,13 @@ def test_a_torch_scheduler_gives_its_own_rates_in_any_order_of_asking(name, opti
     assert sequence.name == f"torch-{name}"
 
 
+def test_torchs_linear_rate_may_end_at_0():
+    expected = rates_of_torch(lr_scheduler.LinearLR, 0.3, 12, total_iters=7, end_factor=0.0)
+    assert expected[-1] < 0, "rounding, without which there is nothing to test"
+    sequence = TorchScheduler(0.3, TORCH + "LinearLR", total_iters=7, end_factor=0.0)
+    assert [sequence(n) for n in range(12)] == [*expected[:7], *[0.0] * 5]
+
+
 def test_torchs_one_cycle_keeps_its_last_rate():
     sequence = TorchScheduler(0.3, TORCH + "OneCycleLR", max_lr=0.3, total_steps=25, cycle_momentum=False)
     assert sequence(1000) == sequence(24) == pytest.approx(0.3 / 25 / 1e4)

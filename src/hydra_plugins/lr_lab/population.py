@@ -81,21 +81,21 @@ class PopulationLauncher(LocalLauncher):
             raise UserError(f"hydra.launcher.max_members={most} is not allowed; give a whole number of at least 1.")
 
 
-def _attempt(configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> str | None:
-    """Trains a stack in this process; the sentence if something is wrong that training singly would not mend."""
+def _attempt(configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, str]:
+    """Trains a stack in this process; what is wrong, by the run's folder, that training singly would not mend."""
     import torch
 
     from src.errors import Unwritable, UserError
+    from src.run_folder import run_path
     from src.train_stack import Options, train_stack
 
     torch.set_num_threads(1)
     try:
-        train_stack(configs, Options(**options))
+        return train_stack(configs, Options(**options))
     except Unwritable:  # of one run, perhaps: no reason not to train the others
         raise
     except UserError as error:
-        return str(error)
-    return None
+        return {run_path(config).name: str(error) for config in configs}
 
 
 class _Stacks:
@@ -158,7 +158,7 @@ class _Stacks:
                 self._open.remove(run)
                 self._display.ended(run)
 
-    def _take(self, slot: int, refusal: str | None, error: str | None) -> None:
+    def _take(self, slot: int, refused: Mapping[str, str] | None, error: str | None) -> None:
         from src.sweep import last_line
 
         self._announce()
@@ -172,11 +172,11 @@ class _Stacks:
         self._open = [run for run in self._open if run not in left]
         if error:
             self._display.say(f"the stack of {len(stack)} runs failed, so they are trained singly: {last_line(error)}")
-        if refusal:
-            for run in left:
-                if not run.is_busy:
-                    run.fail(refusal)
-                    self._display.ended(run)
+        for run in left:
+            reason = (refused or {}).get(run.folder.path.name)
+            if reason and not run.is_busy:
+                run.fail(reason)
+                self._display.ended(run)
 
 
 def _epochs(stack: Sequence[Run]) -> int:
