@@ -15,6 +15,7 @@ import hydra
 import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch import nn
 
 from src.chance import stream
@@ -24,6 +25,7 @@ from src.modules.block import BlockModule
 from src.modules.classification import Classification
 from src.modules.regression import Regression
 from src.probes.probe import Probe
+from src.run_folder import run_path
 from src.schedule.callback import Schedule
 from src.schedule.sequences import Constant, Sequence, Warmup
 
@@ -42,10 +44,13 @@ def build(group: Config, **arguments: Any) -> Any:
     try:
         return hydra.utils.instantiate(dict(group), **arguments, _convert_="all")
     except InstantiationException as error:
-        said = str(error.__cause__ or "") or str(error)  # an exception may have no words
-        first, *rest = said.splitlines()
-        # What cannot be imported is named on one line, and on the next is why.
-        raise UserError(f"{first} {rest[0]}" if first.endswith(":") and rest else first) from error
+        raise UserError(_reason(str(error.__cause__ or "") or str(error))) from error  # an exception may have no words
+
+
+def _reason(said: str) -> str:
+    """Its first line, and the second where that is where the reason stands."""
+    first, *rest = said.splitlines()
+    return f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first
 
 
 def build_data(config: Config) -> InMemoryDataModule:
@@ -71,18 +76,21 @@ def build_network(config: Config, data: InMemoryDataModule) -> nn.Module:
     if (net.input_shape, net.classes) != (data.input_shape, data.classes):
         raise UserError(
             f"model={config['names']['model']} takes {_shape(net)}, but data={config['names']['data']} has "
-            f"{_shape(data)}; choose another model, or override {_overrides(data)}."
+            f"{_shape(data)}; choose another model{_overrides(config['model'], data)}."
         )
     if config["init_from"]:
         try:
-            net.load_state_dict(torch.load(config["init_from"], map_location="cpu", weights_only=True))
+            weights = torch.load(config["init_from"], map_location="cpu", weights_only=True)
+            if "state_dict" in weights:  # a run's checkpoint
+                weights = {name.removeprefix("net."): weight for name, weight in weights["state_dict"].items()}
+            net.load_state_dict(weights)
         except Exception as error:
             # torch goes on about a setting of its own where a file is none of its files.
             is_pickle = isinstance(error, pickle.UnpicklingError)
-            reason = "not a file of torch.save" if is_pickle else str(error).splitlines()[0]
+            reason = "not a file of torch.save" if is_pickle else _reason(str(error))
             raise UserError(
                 f"init_from={config['init_from']} holds no weights for model={config['names']['model']} ({reason}); "
-                "name a file that torch.save wrote of this network's state_dict."
+                "name a checkpoint of such a run, or a file that torch.save wrote of this network's state_dict."
             ) from error
     return net
 
@@ -92,11 +100,12 @@ def _shape(part: Any) -> str:
     return f"{'x'.join(map(str, part.input_shape))} in {outputs}"
 
 
-def _overrides(data: InMemoryDataModule) -> str:
-    if data.classes is None:
-        return "the data"
+def _overrides(model: Config, data: InMemoryDataModule) -> str:
+    """What else to do, where the network's arguments can be those of the data."""
+    if data.classes is None or not {"in_channels", "size", "classes"} <= model.keys():
+        return ""
     channels, size, _ = data.input_shape
-    return f"model.in_channels={channels} model.size={size} model.classes={data.classes}"
+    return f", or override model.in_channels={channels} model.size={size} model.classes={data.classes}"
 
 
 def build_schedule(config: Config, steps_per_epoch: int) -> Schedule:
@@ -163,14 +172,15 @@ def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Traine
     """The Trainer with everything switched off that the callbacks do themselves.
 
     Raises:
-        UserError: this machine lacks the device, or the device the precision.
+        UserError: this machine lacks the device.
     """
-    accelerator, asked = config["trainer"]["accelerator"], config["trainer"]["precision"]
     try:
-        trainer: pl.Trainer = build(
+        return build(
             config["trainer"],
             max_epochs=config["epochs"],
             callbacks=list(callbacks),
+            default_root_dir=str(run_path(config)),  # where a profiler leaves its traces
+            plugins=[LightningEnvironment()],  # else a job of Slurm with several tasks counts as a training of several
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -178,10 +188,8 @@ def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Traine
             num_sanity_val_steps=0,
         )
     except UserError as error:
+        accelerator = config["trainer"]["accelerator"]
         raise UserError(f"trainer.accelerator={accelerator} cannot be had here ({error}); give auto or cpu.") from error
-    if trainer.precision != asked:  # Lightning takes another where one cannot be had
-        raise UserError(f"trainer.precision={asked} needs a GPU; give {trainer.precision} or 32-true.")
-    return trainer
 
 
 def prepare_process() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -42,7 +43,7 @@ _SET_ELSEWHERE = {
 # not go with the blocks of batches that it trains on: clipping, accumulating, limits of batches.
 _TRAINER = ("accelerator", "devices", "precision", "deterministic", "benchmark", "profiler")
 _ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
-_PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
+_PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need its losses scaled, in probes and range tests too
 _PROFILERS = (None, "simple", "advanced", "pytorch")
 
 # The report's names of its sequences (Yang & Huang 2019, section 3.1), for those who type them.
@@ -59,6 +60,8 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error
+    if isinstance(config.get("probes"), dict):
+        config["probes"] = {name: probe for name, probe in config["probes"].items() if not _is_left_over(name, probe)}
     _check_keys(config)
     for group, elsewhere in _SET_ELSEWHERE.items():
         for key in config[group].keys() & elsewhere:
@@ -68,6 +71,8 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     _check_trainer(config["trainer"])
     config["names"]["sequence"] = _sequence_name(config)
     config["lr"] = _rate(config["lr"])
+    if isinstance(config["data"].get("images"), str):  # whether typed with a slash at its end or not, it is one folder
+        config["data"]["images"] = os.path.normpath(config["data"]["images"])
     tolerance = config["analysis"].get("convergence_tolerance")
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
         raise UserError(
@@ -82,6 +87,14 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     if "/" in config["study"] or config["study"].startswith("."):
         raise UserError(f"study={config['study']} is not one folder's name; leave out slashes and leading dots.")
     return config
+
+
+def _is_left_over(name: str, probe: Any) -> bool:
+    """Whether these are an experiment's settings of a probe that the command line has not chosen."""
+    if not isinstance(probe, dict) or "_target_" in probe or not (CONFIG_DIR / "probes" / f"{name}.yaml").exists():
+        return False
+    typed = (override.lstrip("+") for override in HydraConfig.get().overrides.task)
+    return not any(override.startswith((f"probes.{name}.", f"probes.{name}=")) for override in typed)
 
 
 def _check_keys(config: dict[str, Any]) -> None:
@@ -100,6 +113,11 @@ def _check_keys(config: dict[str, Any]) -> None:
     parts = {group: config[group] for group in _PARTS}
     parts |= {"warmup": config["warmup"]} if config["warmup"] else {}
     if isinstance(config["probes"], dict):
+        if "_target_" in config["probes"]:
+            raise UserError(
+                f"probes={config['probes']['_target_']} has no name; begin its file in conf/probes with the line "
+                "`# @package probes.<name>`."
+            )
         parts |= {f"probes.{name}": probe for name, probe in config["probes"].items()}
     for name, part in parts.items():
         if not (isinstance(part, dict) and "_target_" in part):

@@ -20,7 +20,6 @@ _SHARED_IN_OPTIMIZER = {
     "torch.optim.AdamW": {"betas", "eps"},
 }
 _TRAINER = {"_target_", "accelerator", "devices", "precision"}
-PRECISIONS = ("32-true", "bf16-mixed")
 
 
 def shared_settings(optimizer: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -40,7 +39,7 @@ def stack_key(config: Mapping[str, Any]) -> str | None:
     """
     optimizer, trainer = config["optimizer"], config["trainer"]
     shared = shared_settings(optimizer)
-    if shared is None or config["probes"] or not trainer.keys() <= _TRAINER or trainer["precision"] not in PRECISIONS:
+    if shared is None or config["probes"] or not trainer.keys() <= _TRAINER:
         return None
     rest = {key: value for key, value in identity(config).items() if key not in _OWN}
     place = {key: config[key] for key in ("output_dir", "study")}

@@ -94,10 +94,21 @@ def test_a_network_that_lacks_what_others_need_is_refused(
         assembly.build_network(config, assembly.build_data(config))
 
 
-def test_a_precision_that_the_device_lacks_is_refused(run_config: Callable[..., dict[str, Any]]) -> None:
-    config = run_config("trainer.precision=16-mixed", "trainer.accelerator=cpu")
-    with pytest.raises(UserError, match="precision=16-mixed needs a GPU; give bf16-mixed or 32-true"):
-        assembly.build_trainer(config, [])
+def test_arguments_are_advised_to_networks_that_have_them_only(run_config: Callable[..., dict[str, Any]]) -> None:
+    config = run_config("data=digits", "model=linear")
+    with pytest.raises(UserError, match=r"in 10 classes; choose another model\.$"):
+        assembly.build_network(config, assembly.build_data(config))
+    config = run_config("data=digits", "model=cifar_cnn")
+    with pytest.raises(UserError, match=r"or override model\.in_channels=1 model\.size=28 model\.classes=10\.$"):
+        assembly.build_network(config, assembly.build_data(config))
+
+
+def test_a_job_of_slurm_with_several_tasks_trains_as_anywhere(
+    run_config: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"SLURM_NTASKS": "8", "SLURM_JOB_NAME": "sweep", "SLURM_JOB_ID": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert assembly.build_trainer(run_config("trainer.accelerator=cpu"), []).world_size == 1
 
 
 def test_a_device_that_this_machine_lacks_is_refused(

@@ -30,6 +30,7 @@ Configure = Callable[..., dict[str, Any]]
         ("study=null", "study=None "),
         ("trainer.devices=2", "trainer.devices=2 .* start a sweep with -m"),
         ("trainer.accelerator=tpus", "trainer.accelerator=tpus is not allowed; choose one of auto, cpu"),
+        ("trainer.precision=16-mixed", "trainer.precision=16-mixed is not allowed; choose one of 32-true, bf16-mixed"),
         ("trainer.precision=64-true", "trainer.precision=64-true is not allowed; choose one of 32-true"),
         (
             "+trainer.limit_train_batches=2",
@@ -46,6 +47,8 @@ Configure = Callable[..., dict[str, Any]]
             r"warmup=\{'length': 1\} names no class; .* linear, none",
         ),
         ("+probes.x=5", "probes.x=5 names no class; .* sharpness"),
+        ("+probes.sharpness.every=2", "probes.sharpness={'every': 2} names no class"),
+        ("+probes._target_=src.probes.Mine", "probes=src.probes.Mine has no name; begin its file in conf/probes with"),
         ("+probes.x=null", "probes.x=None names no class"),
         ("~analysis.convergence_tolerance", "analysis.convergence_tolerance=None is not allowed"),
         ("+trainer.profiler=banana", "trainer.profiler=banana is not allowed; choose one of null, simple"),
@@ -122,3 +125,16 @@ def test_every_choice_composes(choice: str, tmp_path: Path) -> None:
     group, _, name = choice.partition("=")
     if group in config["names"] and not name.startswith(("seq", "torch")):
         assert config["names"][group] == name
+
+
+def test_an_experiments_probes_can_be_left_out(run_config: Configure) -> None:
+    assert run_config("experiment=fer2013")["probes"].keys() == {"no_eval", "sharpness"}
+    assert run_config("experiment=fer2013", "probes=[]")["probes"] == {}
+    assert run_config("experiment=high_lr", "probes=[sharpness]")["probes"].keys() == {"sharpness"}
+    with pytest.raises(UserError, match="names no class"):
+        run_config("experiment=fer2013", "probes=[]", "probes.sharpness.every=2")
+
+
+def test_a_folder_of_images_is_the_same_with_a_slash_at_its_end(run_config: Configure) -> None:
+    folders = [run_config("data=folder", f"data.images={name}") for name in ("photos", "photos/", "./photos")]
+    assert {config["data"]["images"] for config in folders} == {"photos"}

@@ -56,7 +56,6 @@ def test_members_share_what_is_trained(run_config: Configure, other: str) -> Non
         "+optimizer.dampening=0.5",
         "+optimizer.maximize=true",
         "+trainer.deterministic=true",
-        "trainer.precision=16-mixed",
         "+probes.any={_target_: src.probes.Any}",
     ],
 )

@@ -255,6 +255,19 @@ def test_init_from_starts_from_saved_weights_and_counts_by_content(run_config: C
     (tmp_path / "a.pt").write_bytes(b"no weights")
     with pytest.raises(UserError, match=r"init_from=.*a\.pt holds no weights for model=mnist_cnn"):
         assembly.build_network(first, assembly.build_data(first))
+    torch.save({"other": torch.zeros(1)}, tmp_path / "a.pt")
+    with pytest.raises(UserError, match=r"MnistCNN: Missing key\(s\) in state_dict"):
+        assembly.build_network(first, assembly.build_data(first))
+
+
+def test_init_from_may_be_the_checkpoint_of_a_run(run_config: Configure) -> None:
+    earlier = run_config("epochs=1", "data.limit=64")
+    train(earlier)
+    checkpoint = RunFolder(run_path(earlier)).checkpoint_file
+    trained = torch.load(checkpoint, weights_only=True)["state_dict"]
+    config = run_config(f"init_from={checkpoint}")
+    net = assembly.build_network(config, assembly.build_data(config))
+    assert all(torch.equal(weight, trained[f"net.{name}"]) for name, weight in net.state_dict().items())
 
 
 def test_tensorboard_has_the_curves_and_the_hyperparameters_with_metrics(run_config: Configure) -> None:

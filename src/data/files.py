@@ -93,7 +93,9 @@ def _key(root: Path, sources: Sequence[Path]) -> str:
     digest = hashlib.sha256(f"{_DECODING}\n".encode())
     for path in sources:
         stat = path.stat()
-        digest.update(f"{path.relative_to(root)}\n{stat.st_size}\n{stat.st_mtime_ns}\n".encode())
+        digest.update(
+            f"{path.relative_to(root)}\n{stat.st_size}\n{stat.st_mtime_ns}\n".encode(errors="surrogateescape")
+        )
     return digest.hexdigest()[:16]
 
 

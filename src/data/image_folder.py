@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from src.data.files import Decoded, decoded_copy
@@ -16,7 +16,19 @@ from src.errors import UserError
 # What people call the folder of the validation set, the first found being it; and what else beside class folders is no
 # class.
 _HELD_OUT = ("val", "valid", "validation", "test", "testing")
-_SPLITS = ("training", *_HELD_OUT)
+_SPLITS = ("train", "training", *_HELD_OUT)
+
+# The tag of a photo that says how the camera was held (Exif 2.3, section 4.6.4), and what undoes it.
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class ImageFolder(InMemoryDataModule):
@@ -106,13 +118,21 @@ class ImageFolder(InMemoryDataModule):
                             f"{file} cannot be read as an image: it holds fractions, and nobody knows which is white; "
                             "save it with 8 or 16 bits, or remove it."
                         )
-                    upright = _eight_bits(ImageOps.exif_transpose(image)).convert("RGB" if channels == 3 else "L")
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                    upright = _eight_bits(_upright(image)).convert("RGB" if channels == 3 else "L")
+            except UserError:
+                raise
+            except Exception as error:  # whatever a damaged file makes Pillow raise
                 raise UserError(f"{file} cannot be read as an image; repair or remove it.") from error
             scaled = upright.resize((size, size), Image.Resampling.BILINEAR)
             pixels[i] = np.asarray(scaled).reshape(size, size, channels)
         labels = [self.names.index(file.relative_to(folder).parts[0]) for file in files]
         return pixels, np.array(labels, np.int64)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As the camera was held. ImageOps.exif_transpose writes all other tags anew, too, and fails on mistyped ones."""
+    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -62,6 +62,12 @@ def test_a_dataset_is_decoded_once_and_then_mapped(toy: Toy) -> None:
     assert toy.read().train_pixels[0, 0, 0, 0] == 3
 
 
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_file_may_have_a_name_that_is_no_text(toy: Toy) -> None:
+    toy.write(bytes([3, 1, 2]), os.fsdecode(b"caf\xe9.bin"))
+    assert toy.read().train_labels.tolist() == [3, 1, 2]
+
+
 def test_a_set_without_a_test_set_says_so(toy: Toy) -> None:
     train, test = toy.read().splits()
     assert train.inputs.shape == (3, 3, 64, 64)

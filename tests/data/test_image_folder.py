@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from src.data.image_folder import ImageFolder
 from src.errors import UserError
@@ -89,6 +90,31 @@ def test_a_photo_stands_as_its_camera_was_held(tmp_path: Path) -> None:
     assert (train.inputs[0, :, 9:] == 0).all()
 
 
+def test_a_photo_with_a_mistyped_tag_is_read_all_the_same(tmp_path: Path) -> None:
+    draw(tmp_path, 5)
+    # TIFF 6.0: header, two entries of (tag, type, count, value): the orientation, and a resolution that is a text.
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHI4s", 0x011A, 2, 4, b"72\0\0")
+    exif = b"Exif\0\0" + struct.pack("<2sHIH", b"II", 42, 8, 2) + entries + bytes(4)
+    Image.new("RGB", (16, 16), "white").save(tmp_path / "blue" / "0.jpg", exif=exif)
+    with Image.open(tmp_path / "blue" / "0.jpg") as photo, pytest.raises(TypeError):
+        ImageOps.exif_transpose(photo)  # what is to be worked around
+    (tmp_path / "blue" / "0.png").unlink()
+    train, _ = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=16).read()
+    assert (train.inputs[0] > 250).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_turned_as_pillow_would(tmp_path: Path, orientation: int) -> None:
+    draw(tmp_path, 5)
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
+    exif = photo.getexif()
+    exif[0x0112] = orientation
+    photo.save(tmp_path / "blue" / "0.png", exif=exif)
+    train, _ = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=16).read()
+    with Image.open(tmp_path / "blue" / "0.png") as saved:
+        np.testing.assert_array_equal(train.inputs[0].movedim(0, -1), np.asarray(ImageOps.exif_transpose(saved)))
+
+
 def test_sixteen_bits_a_pixel_become_eight(tmp_path: Path) -> None:
     for name in ("dark", "light"):
         (tmp_path / name).mkdir()
@@ -161,6 +187,11 @@ def _other_names_of_the_parts(root: Path) -> None:
     draw(root / "Validation", 2)
 
 
+def _capitals(root: Path) -> None:
+    draw(root / "Train", 5)
+    draw(root / "Dev", 2)
+
+
 def _fractions(root: Path) -> None:
     draw(root, 5)
     (root / "red" / "1.png").unlink()
@@ -178,6 +209,7 @@ def _fractions(root: Path) -> None:
         (_unknown_class, "val/green is a class that .*/train lacks"),
         (lambda root: draw(root, 1), "no sample of class 0"),
         (_loose_test_images, "val has no class folders"),
+        (_capitals, "Train counts as a class; call the folder of the training images train"),
         (_other_names_of_the_parts, "Training counts as a class; call the folder of the training images train"),
         (_fractions, "red/1.tiff cannot be read"),
     ],
