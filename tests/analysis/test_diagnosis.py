@@ -103,6 +103,7 @@ FALLING = [GUESS * 0.6**epoch for epoch in range(20)]
         ("healthy", FALLING, [0.2 + loss for loss in FALLING]),
         ("healthy", [2.3, 1.0], None),  # two epochs have no swing
         ("healthy", [2.3] * 20, [max(1.5, 2.3 - 0.2 * epoch) for epoch in range(20)]),  # learned, as validation says
+        ("healthy", [2.34], [2.06]),  # the mean over its first epoch lies above guessing
         ("crawling", [2.3 - 0.01 * epoch for epoch in range(20)], None),
         ("crawling", [2.31 - 0.0005 * epoch for epoch in range(20)], None),
         ("stuck", [2.30262 - 0.000002 * epoch for epoch in range(20)], None),
