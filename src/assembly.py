@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
 from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import nn
 
 from src.chance import stream
@@ -197,6 +198,8 @@ def prepare_process() -> None:
 
     Lightning's talk goes to the run's log only, numbers too small for full precision count as 0, freed memory is kept.
     """
+    # A run is alone, whichever task of a job of Slurm trains it.
+    rank_zero_only.rank = 0  # type: ignore[attr-defined]
     logging.getLogger("pytorch_lightning").handlers.clear()
     logging.getLogger("pytorch_lightning").propagate = True
     logging.captureWarnings(True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -90,11 +91,17 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _is_left_over(name: str, probe: Any) -> bool:
-    """Whether these are an experiment's settings of a probe that the command line has not chosen."""
-    if not isinstance(probe, dict) or "_target_" in probe or not (CONFIG_DIR / "probes" / f"{name}.yaml").exists():
-        return False
-    typed = (override.lstrip("+") for override in HydraConfig.get().overrides.task)
-    return not any(override.startswith((f"probes.{name}.", f"probes.{name}=")) for override in typed)
+    """Whether these are an experiment's settings of a probe that the command line leaves out, by its `probes=`."""
+    typed = [override.lstrip("+") for override in HydraConfig.get().overrides.task]
+    chosen = [override.removeprefix("probes=") for override in typed if override.startswith("probes=")]
+    return (
+        bool(chosen)
+        and name not in re.findall(r"\w+", chosen[-1])
+        and not any(override.startswith(f"probes.{name}.") for override in typed)
+        and isinstance(probe, dict)
+        and "_target_" not in probe
+        and (CONFIG_DIR / "probes" / f"{name}.yaml").exists()
+    )
 
 
 def _check_keys(config: dict[str, Any]) -> None:

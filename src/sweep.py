@@ -106,7 +106,7 @@ def refuse(configs: Sequence[Mapping[str, Any]], trained_here: bool = True) -> N
 
     Args:
         configs: resolved, one per run.
-        trained_here: whether it is this machine that has to have the device and the precision.
+        trained_here: whether it is this machine that has to have the device.
 
     Raises:
         UserError: a part refuses its arguments, network and data do not fit, or the device cannot be had.

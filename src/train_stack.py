@@ -362,9 +362,11 @@ class _Stack:
         kept = _read(checkpoint) if checkpoint else None
         if kept:
             if any(record["data_fingerprint"] != self._data.fingerprint for record in kept["records"]):
+                ours = {member.name for member in self.members}
+                held = [str(file) for file, names in _checkpoints(self.members[0].folder) if ours & {*names}]
                 raise UserError(
-                    f"The data have changed since {len(self.members)} runs were trained as one up to epoch "
-                    f"{kept['epoch']}; bring the old data back to go on, or delete {checkpoint} to start them anew."
+                    f"The data have changed since {len(ours)} runs were trained as one up to epoch {kept['epoch']}; "
+                    f"bring the old data back to go on, or delete {' and '.join(held)} to start them anew."
                 )
             self._go_on_from(kept)
         else:

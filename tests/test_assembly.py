@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import nn
 
 from src import assembly
@@ -108,7 +109,10 @@ def test_a_job_of_slurm_with_several_tasks_trains_as_anywhere(
 ) -> None:
     for name, value in {"SLURM_NTASKS": "8", "SLURM_JOB_NAME": "sweep", "SLURM_JOB_ID": "1"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(rank_zero_only, "rank", 3)  # as Lightning reads of SLURM_PROCID when it is imported
     assert assembly.build_trainer(run_config("trainer.accelerator=cpu"), []).world_size == 1
+    assembly.prepare_process()
+    assert rank_zero_only.rank == 0, "others write no TensorBoard"
 
 
 def test_a_device_that_this_machine_lacks_is_refused(

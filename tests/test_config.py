@@ -131,8 +131,13 @@ def test_an_experiments_probes_can_be_left_out(run_config: Configure) -> None:
     assert run_config("experiment=fer2013")["probes"].keys() == {"no_eval", "sharpness"}
     assert run_config("experiment=fer2013", "probes=[]")["probes"] == {}
     assert run_config("experiment=high_lr", "probes=[sharpness]")["probes"].keys() == {"sharpness"}
-    with pytest.raises(UserError, match="names no class"):
-        run_config("experiment=fer2013", "probes=[]", "probes.sharpness.every=2")
+    for mistake in (
+        ["experiment=fer2013", "probes=[]", "probes.sharpness.every=2"],
+        ["experiment=fer2013", "probes=[sharpness]", "~probes.sharpness._target_"],
+        ["probes=[]", "+probes.mine.every=2"],
+    ):
+        with pytest.raises(UserError, match="names no class"):
+            run_config(*mistake)
 
 
 def test_a_folder_of_images_is_the_same_with_a_slash_at_its_end(run_config: Configure) -> None:

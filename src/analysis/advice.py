@@ -121,7 +121,9 @@ def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], b
     sign = -1 if METRICS[metric].lowest else 1
     rivals = {}
     for name, series in candidates.items():
-        leads = [sign * (candidates[best][s] - series[s]) for s in candidates[best] if s in series]
+        # Two that never got there tie, as everywhere (statistics.py).
+        pairs = [(candidates[best][s], series[s]) for s in candidates[best] if s in series]
+        leads = [0.0 if a == b else sign * (a - b) for a, b in pairs]
         # A rival may be ahead on seeds that others lack.
         if name == best or not leads or _mean(leads) < 0:
             continue
@@ -158,7 +160,7 @@ def _not_told_apart(study: Study, candidates: Mapping[str, statistics.Series], b
 
 
 def _mean(leads: Sequence[float]) -> float:
-    """Infinite where one of the two never got there for some seed, and 0 where each did so."""
+    """Infinite where one of the two never got there for some seed, and 0 where each did so for another."""
     mean = sum(leads) / len(leads)
     return 0.0 if isnan(mean) else mean
 
@@ -173,7 +175,7 @@ def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
     """Per optimizer: whether the best rate is the highest or lowest of those tried with all else equal."""
     finished = runs.finished
     lowest = METRICS[metric].lowest
-    found: dict[str, tuple[float, str]] = {}
+    found: dict[str, tuple[statistics.Series, str]] = {}
     for _, rows in finished.groupby(_else_equal(finished), sort=False):
         settings = rows.groupby("lr")["setting"].first()
         series = {name: values.series(name, metric) for name in settings}
@@ -181,11 +183,11 @@ def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
         if len(means) < 2 or means.isna().all() or (rows["status"] == "diverged").all():
             continue
         best = float(settings.index[settings == statistics.leader(series, lowest)][0])
-        score = float(means[best])
         optimizer = str(rows["optimizer"].iloc[0])
-        if optimizer in found and (score >= found[optimizer][0] if lowest else score <= found[optimizer][0]):
-            continue
-        found[optimizer] = score, _edge(study, rows, means, best, metric)
+        rivals = {"before": found[optimizer][0]} if optimizer in found else {}
+        rivals["this"] = series[settings[best]]
+        if statistics.leader(rivals, lowest) == "this":
+            found[optimizer] = rivals["this"], _edge(study, rows, means, best, metric)
     return [sentence for _, sentence in found.values() if sentence]
 
 
@@ -287,7 +289,11 @@ def headline(study: Study, values: Values) -> list[str]:
     soonest = estimate(values, first, "convergence_epoch").centre if first else inf
     if main in ("val_accuracy", "val_loss") and isfinite(soonest):
         epochs = number(soonest, "convergence_epoch")
-        reached = {name: number(x, "convergence_epoch") for name, x in statistics.centres(timed).items()}
+        # Who does not always get there is behind who does, whatever its median (statistics.leader).
+        reached = {
+            name: (number(x, "convergence_epoch"), all(map(isfinite, timed[name].values())))
+            for name, x in statistics.centres(timed).items()
+        }
         as_soon = list(reached.values()).count(reached[first]) - 1
         others = f", as {as_soon} other{'s do' if as_soon > 1 else ' does'}" if as_soon else ""
         sentences.append(

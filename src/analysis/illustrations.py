@@ -212,6 +212,8 @@ def _best(values: Values, most: int) -> list[str]:
         return values.settings
     metric = main_metric(values)
     measured = {name: series for name in values.settings if (series := values.series(name, metric))}
-    centres = statistics.centres(measured)
-    ranked = sorted(centres, key=centres.__getitem__, reverse=not METRICS[metric].lowest)[:most]
-    return [name for name in values.settings if name in ranked]
+    best: list[str] = []
+    while measured and len(best) < most:
+        best.append(statistics.leader(measured, METRICS[metric].lowest))
+        del measured[best[-1]]
+    return [name for name in values.settings if name in best]

@@ -144,11 +144,12 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
     columns = [*metrics, *(f"document_{metric}" for metric in metrics)]
     # What several studies reached, on data of their own, has no best.
     judged = [] if study.reads else [record for record in records if record["group"] not in study.exploration]
-    best = {}
+    best: dict[str, list[str]] = {}
     for column in columns:
         # A setting whose runs do not all get there is behind those whose do (statistics.leader).
         there = [record for record in judged if _all_finite(values, record["setting"], column)] or judged
-        best[column] = _best([record[column] for record in there], column)
+        reached = _best([record[column] for record in there], column)
+        best[column] = [record["setting"] for record in there if record[column] == reached]
     rows = []
     for setting, record in zip(study.settings, records, strict=True):
         row = {study.grouped_by.capitalize(): setting.group, "Setting": setting.label}
@@ -228,9 +229,9 @@ def _best(column: Sequence[float], name: str) -> float:
     return (min if metric.lowest else max)(known, default=nan)
 
 
-def _bold(record: Mapping[str, Any], column: str, best: Mapping[str, float]) -> str:
+def _bold(record: Mapping[str, Any], column: str, best: Mapping[str, Sequence[str]]) -> str:
     text = number(record[column], column.removeprefix("document_"))
-    return f"**{text}**" if record[column] == best[column] else text
+    return f"**{text}**" if record["setting"] in best[column] else text
 
 
 def _reached(record: Mapping[str, Any]) -> str:

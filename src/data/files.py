@@ -22,7 +22,7 @@ from src.errors import UserError
 _DOWNLOAD_TIMEOUT = 30  # seconds without a byte
 
 # Raised whenever a dataset's decoding changes: copies of before are then decoded anew.
-_DECODING = 2
+_DECODING = 3
 
 
 class Decoded(NamedTuple):

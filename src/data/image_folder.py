@@ -75,7 +75,7 @@ class ImageFolder(InMemoryDataModule):
         beside = {path.name.lower(): path for path in self.root.iterdir() if path.is_dir() and self._train != self.root}
         self._test = next((beside[name] for name in _HELD_OUT if name in beside), None)
         self.names = _class_names(self._train)
-        splits = [name for name in self.names if name.lower() in _SPLITS]
+        splits = [name for name in self.names if name.lower() in _SPLITS and _is_split(self._train / name)]
         if splits and self._train == self.root:
             raise UserError(
                 f"{self._train / splits[0]} counts as a class; call the folder of the training images train, and that "
@@ -131,6 +131,7 @@ class ImageFolder(InMemoryDataModule):
 
 def _upright(image: Image.Image) -> Image.Image:
     """As the camera was held. ImageOps.exif_transpose writes all other tags anew, too, and fails on mistyped ones."""
+    image.load()  # which turns a TIFF, and then no longer says that it has to be
     turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     return image if turn is None else image.transpose(turn)
 
@@ -143,6 +144,11 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if pixels.max() <= 255:  # 8 bits in the space of more, as some formats hold them
         return Image.fromarray(pixels.astype(np.uint8))
     return Image.fromarray((pixels >> 8).clip(0, 255).astype(np.uint8))
+
+
+def _is_split(folder: Path) -> bool:
+    """Whether a folder is of a part of the data; one called Train that has images and no folders is of trains."""
+    return folder.name.lower() != "train" or bool(_class_names(folder))
 
 
 def _class_names(folder: Path) -> list[str]:

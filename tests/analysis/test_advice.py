@@ -161,6 +161,30 @@ def test_two_rates_that_diverged_with_different_seeds_are_as_good(tmp_path: Path
     assert any("only who is ahead counts" in sentence for sentence in advise(study, values, runs))
 
 
+def test_two_that_diverged_with_the_same_seed_are_compared_on_the_others(tmp_path: Path) -> None:
+    for seed in range(3):
+        for lr, end in ((0.1, 0.2), (0.2, 0.5)):
+            losses = [1.0] * 7 + [inf if seed == 0 else end + 0.01 * seed]
+            write_run(tmp_path, "mine", SETTLED, lr=lr, seed=seed, val_loss=losses)
+    study, _, runs = _study(tmp_path)
+    study = replace(study, metrics=["val_loss"])
+    sentences = advise(study, Values(runs.results, [setting.name for setting in study.settings], "it"), runs)
+    assert any(sentence.startswith("lr=0.1 and lr=0.2 are not told apart by 3 seeds: 0.2") for sentence in sentences)
+
+
+def test_a_rate_at_which_a_run_diverged_is_behind_those_at_which_none_did(tmp_path: Path) -> None:
+    for sequence, ends in (("inverse", (0.5, 0.5, 0.5)), ("exponential", (inf, 0.4, 0.4))):
+        for seed, end in enumerate(ends):
+            for lr in (0.1, 0.2):
+                losses = [1.0] * 7 + [end if lr == 0.2 else 0.9]
+                write_run(tmp_path, "mine", SETTLED, lr=lr, seed=seed, sequence=sequence, val_loss=losses)
+    study, _, runs = _study(tmp_path)
+    study = replace(study, metrics=["val_loss"])
+    sentences = advise(study, Values(runs.results, [setting.name for setting in study.settings], "it"), runs)
+    (edge,) = [sentence for sentence in sentences if "extend the grid" in sentence]
+    assert edge.startswith("The best rate of sgd with inverse by epoch, 0.2")
+
+
 def test_the_winner_of_settings_that_share_no_seed_is_the_best(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", [0.2] * 8, lr=0.1, seed=0)
     write_run(tmp_path, "mine", [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], lr=0.2, seed=1)
@@ -400,6 +424,15 @@ def test_the_headline_names_how_many_converge_as_soon(tmp_path: Path) -> None:
     write_run(tmp_path, "mine", [0.9] * 8, lr=0.1, seed=1)  # which the others lack
     study, values, _ = _study(tmp_path)
     assert ", as 2 others do, at a final" in headline(study, values)[1]
+
+
+def test_who_does_not_always_converge_is_not_as_soon(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path, "mine", SETTLED, lr=0.1, seed=seed)
+        write_run(tmp_path, "mine", SETTLED if seed else [0.1] * 8, lr=0.2, seed=seed)
+    study, values, _ = _study(tmp_path)
+    (first,) = [sentence for sentence in headline(study, values) if sentence.startswith("First")]
+    assert first.startswith("First to converge: lr=0.1, after 4 epochs, at a")
 
 
 def test_best_and_first_are_told_apart_as_one_family(tmp_path: Path) -> None:

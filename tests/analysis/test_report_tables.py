@@ -69,7 +69,7 @@ def test_the_best_is_bold_and_the_notes_say_what_a_reader_needs(runs_and_study: 
 
 
 def test_a_setting_with_a_run_that_never_gets_there_is_not_the_best(tmp_path: Path) -> None:
-    for seed, (always, sometimes) in enumerate(((2, 3), (2, 3), (6, None))):
+    for seed, (always, sometimes) in enumerate(((3, 3), (3, 3), (3, None))):
         for lr, first in ((0.1, always), (0.2, sometimes)):
             accuracy = [0.1] * 8 if first is None else [0.1] * (first - 1) + [0.9] * (9 - first)
             write_run(tmp_path, "mine", accuracy, lr=lr, seed=seed)

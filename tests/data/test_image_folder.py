@@ -103,15 +103,17 @@ def test_a_photo_with_a_mistyped_tag_is_read_all_the_same(tmp_path: Path) -> Non
     assert (train.inputs[0] > 250).all()
 
 
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photo_is_turned_as_pillow_would(tmp_path: Path, orientation: int) -> None:
+def test_a_photo_is_turned_as_pillow_would(tmp_path: Path, orientation: int, suffix: str) -> None:
     draw(tmp_path, 5)
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
     exif = photo.getexif()
     exif[0x0112] = orientation
-    photo.save(tmp_path / "blue" / "0.png", exif=exif)
+    (tmp_path / "blue" / "0.png").unlink()
+    photo.save(tmp_path / "blue" / f"0.{suffix}", exif=exif)
     train, _ = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=16).read()
-    with Image.open(tmp_path / "blue" / "0.png") as saved:
+    with Image.open(tmp_path / "blue" / f"0.{suffix}") as saved:
         np.testing.assert_array_equal(train.inputs[0].movedim(0, -1), np.asarray(ImageOps.exif_transpose(saved)))
 
 
@@ -132,6 +134,12 @@ def test_bytes_kept_as_long_numbers_stay_as_they_are(tmp_path: Path, kind: type)
             Image.fromarray(np.full((8, 8), level, kind)).save(tmp_path / name / f"{i}.tiff")
     train, _ = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=8, channels=1).read()
     assert train.inputs[:3, 0, 0, 0].tolist() == [0, 100, 252]
+
+
+def test_trains_are_a_class_of_vehicles(tmp_path: Path) -> None:
+    draw(tmp_path, 5)
+    (tmp_path / "blue").rename(tmp_path / "Train")
+    assert ImageFolder(batch_size=4, seed=0, images=tmp_path).names == ["Train", "red"]
 
 
 def test_a_class_may_have_any_name(tmp_path: Path) -> None:
