@@ -58,6 +58,9 @@ COLUMN_LABELS = {
     "no_eval/val_loss": "validation loss without eval()",
 }
 
+# More seeds than these in one panel cannot be told apart.
+MOST_LINES = 12
+
 
 @dataclass(frozen=True)
 class Style:
@@ -274,6 +277,8 @@ def seeds(
 ) -> Figure:
     """A row of panels per setting, one per column of the histories, a line per run; a column's panels share its axis.
 
+    Of more seeds than `MOST_LINES` the first are shown, and how many there are is said.
+
     Raises:
         ValueError: there are no histories.
     """
@@ -281,13 +286,14 @@ def seeds(
         raise ValueError("There are no histories to draw; give the runs themselves, not one table.")
     figure = Figure(figsize=(3.5 * len(columns), 2.3 * len(names) + 0.5), layout="constrained")
     grid = figure.subplots(len(names), len(columns), squeeze=False, sharex=True, sharey="col")
-    caption, finished = labels(study, names), runs.finished
+    caption, finished = labels(study, names), runs.finished.sort_values("seed")
     by_run = runs.histories.groupby("run")
-    places = {seed: place for place, seed in enumerate(sorted(set(finished["seed"])))}
+    shown = {name: finished.loc[finished["setting"] == name, ["run", "seed"]].head(MOST_LINES) for name in names}
+    places = {seed: place for place, seed in enumerate(sorted({s for rows in shown.values() for s in rows["seed"]}))}
     lines = {}
     for name, row in zip(names, grid, strict=True):
         for axes, column in zip(row, columns, strict=True):
-            for run, seed in finished.loc[finished["setting"] == name, ["run", "seed"]].itertuples(index=False):
+            for run, seed in shown[name].itertuples(index=False):
                 history = by_run.get_group(run).dropna(subset=column)
                 dash, colour = DASHES[places[seed] // len(PALETTE) % len(DASHES)], PALETTE[places[seed] % len(PALETTE)]
                 (lines[seed],) = axes.plot(
@@ -298,7 +304,9 @@ def seeds(
             if column in limits:  # else None would fix the axis as the first setting leaves it
                 axes.set_ylim(limits[column])
             axes.grid(alpha=0.3)
-        row[0].set_ylabel("\n".join(fill(part, width=24) for part in caption[name].split(", ")))  # 24 fit a panel
+        count = int((finished["setting"] == name).sum())
+        parts = [*caption[name].split(", "), *([f"{MOST_LINES} of {count} seeds"] if count > MOST_LINES else [])]
+        row[0].set_ylabel("\n".join(fill(part, width=24) for part in parts))  # 24 fit a panel
     for top, bottom, column in zip(grid[0], grid[-1], columns, strict=True):
         top.set_title(COLUMN_LABELS.get(column, column), fontsize="medium")
         bottom.set_xlabel("epoch")

@@ -41,6 +41,17 @@ def test_every_run_has_a_line_of_its_own_on_an_axis_that_settings_share(study_an
     assert seeds[0] == seeds[3]
 
 
+def test_of_many_seeds_the_first_are_shown_and_all_are_counted(tmp_path: Path) -> None:
+    for seed in range(14):
+        write_run(tmp_path, "mine", [0.1, 0.3 + 0.01 * seed], seed=seed)
+    runs = read_runs(tmp_path / "mine")
+    study = discover("mine", runs.results)
+    drawn = figures.seeds(study, judged(runs, study), ["all runs"], ["val_accuracy"], {})
+    (axes,) = drawn.axes
+    assert [line.get_label() for line in axes.get_lines()] == [f"seed {seed}" for seed in range(12)]
+    assert axes.get_ylabel() == "all runs\n12 of 14 seeds"
+
+
 def test_a_dot_marks_where_most_runs_have_converged(study_and_runs: tuple[Study, Runs]) -> None:
     study, runs = study_and_runs
     names = ["lr=0.1", "lr=0.2"]
