@@ -201,7 +201,7 @@ def swing(losses: Sequence[float]) -> float:
 def _collapsed(curves: _Curves, thresholds: Thresholds) -> Diagnosis | None:
     best = min(curves.train)
     came_down, lost = curves.start - best, min(curves.train[curves.end]) - best
-    # At first the training loss, a mean over the epoch, may lie above that of guessing while the validation loss is low.
+    # At first the training loss, a mean over the epoch, may lie above that of guessing, and the validation loss below.
     if not curves.has_learned(thresholds) or came_down <= 0 or lost < thresholds.collapse * came_down:
         return None
     since = curves.train.index(best) + 1
