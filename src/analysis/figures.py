@@ -136,8 +136,8 @@ class Axis:
     """What a figure of curves shows of a column, and between which limits.
 
     Attributes:
-        epochs, limits: of the figure; the limits are those of all settings that are judged, so that figures of a column
-            share them, and of those shown.
+        epochs, limits: of the figure; where a study has several of a column, the limits are those of all settings that
+            are judged, and of those shown, so that the figures share them.
         closer_epochs, closer_limits: of the closer look; its limits are None where there is none.
     """
 
@@ -154,7 +154,8 @@ class Axis:
         column = figure.get("column", "val_accuracy")
         shown = pd.concat([runs.curve(name, column) for name in names])
         last = max(2.0, float(shown["epoch"].max()))
-        judged = [setting.name for setting in study.without_exploration.settings]
+        alike = [f for f in study.figures if f["kind"] == "curves" and f.get("column", "val_accuracy") == column]
+        judged = [setting.name for setting in study.without_exploration.settings] if len(alike) > 1 else []
         every = pd.concat([runs.curve(name, column) for name in dict.fromkeys([*judged, *names])])
         late = shown[shown["epoch"] >= 0.75 * last]  # none of a single epoch
         return cls(

@@ -14,6 +14,8 @@ from src.analysis.report_tables import Pick
 from src.analysis.study import Setting, Study, discover, read_study
 from src.config import CONFIG_DIR
 
+TWO = [{"name": name, "kind": "curves", "caption": ""} for name in ("a", "b")]
+
 
 @pytest.fixture
 def study_and_runs(tmp_path: Path) -> tuple[Study, Runs]:
@@ -112,6 +114,8 @@ def test_the_sequences_are_the_reports() -> None:
 
 def test_figures_of_one_column_share_their_axis(study_and_runs: tuple[Study, Runs]) -> None:
     study, runs = study_and_runs
+    assert Axis.of({}, study, runs, ["lr=0.1"]).limits[1] < 0.7, "a single figure is as high as what it shows"
+    study = replace(study, figures=TWO)
     limits = []
     for name in ("lr=0.1", "lr=0.2"):
         drawn = figures.curves(study, runs, [name], Axis.of({}, study, runs, [name]))
@@ -127,7 +131,7 @@ def test_figures_of_one_column_share_their_axis(study_and_runs: tuple[Study, Run
 def test_what_only_explores_does_not_stretch_the_axis_of_the_others(study_and_runs: tuple[Study, Runs]) -> None:
     study, runs = study_and_runs
     groups = [replace(setting, group=setting.name) for setting in study.settings]
-    exploring = replace(study, settings=groups, exploration=["lr=0.2"])
+    exploring = replace(study, settings=groups, exploration=["lr=0.2"], figures=TWO)
     assert Axis.of({}, exploring, runs, ["lr=0.1"]).limits[1] < 0.7
     assert Axis.of({}, exploring, runs, ["lr=0.2"]).limits[1] > 0.9
 
