@@ -115,7 +115,7 @@ FEW := 'seed=range(12,18)'
 SOME := 'seed=range(12,24)'
 MANY := 'seed=range(12,48)'
 
-reproduce-high_lr: setup ## three shapes of a loss at a high rate, and why (document 001); an hour on 2 cores
+reproduce-high_lr: setup ## three shapes of a loss at a high rate, and why (document 001); half an hour on 2 cores
 	$(HIGH_LR) $(MANY) $(ONE_CONVOLUTION)
 	$(HIGH_LR) $(SOME) $(ONE_CONVOLUTION) lr=0.01
 	$(HIGH_LR) $(SOME) $(ONE_CONVOLUTION) batch_size=2

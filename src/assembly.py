@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import pickle
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -86,9 +85,9 @@ def build_network(config: Config, data: InMemoryDataModule) -> nn.Module:
                 weights = {name.removeprefix("net."): weight for name, weight in weights["state_dict"].items()}
             net.load_state_dict(weights)
         except Exception as error:
-            # torch goes on about a setting of its own where a file is none of its files.
-            is_pickle = isinstance(error, pickle.UnpicklingError)
-            reason = "not a file of torch.save" if is_pickle else _reason(str(error))
+            # Of a file that is none of its own torch says whatever its reader stumbled on; of wrong weights, which.
+            is_torchs = isinstance(error, RuntimeError)
+            reason = _reason(str(error)) if is_torchs else "not a file of torch.save with a state_dict"
             raise UserError(
                 f"init_from={config['init_from']} holds no weights for model={config['names']['model']} ({reason}); "
                 "name a checkpoint of such a run, or a file that torch.save wrote of this network's state_dict."
@@ -175,12 +174,13 @@ def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Traine
     Raises:
         UserError: this machine lacks the device.
     """
+    root = str(run_path(config))
     try:
         return build(
             config["trainer"],
             max_epochs=config["epochs"],
             callbacks=list(callbacks),
-            default_root_dir=str(run_path(config)),  # where a profiler leaves its traces
+            default_root_dir=root,  # where a profiler leaves its traces
             plugins=[LightningEnvironment()],  # else a job of Slurm with several tasks counts as a training of several
             logger=False,
             enable_checkpointing=False,

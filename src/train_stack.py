@@ -181,12 +181,15 @@ def _checkpoints(folder: RunFolder) -> list[tuple[Path, list[str]]]:
 def _by_checkpoint(members: Sequence[Member]) -> Iterator[tuple[Path | None, list[Member]]]:
     """The members of each stack that was interrupted, with its checkpoint, and those that begin, with None.
 
-    Who has no epoch in its folder begins, whatever a checkpoint holds of it: its folder was deleted since.
+    Who has no epoch in its folder begins, whatever a checkpoint holds of it: its folder was deleted since. Or the
+    process was killed as it wrote the first epoch; so after one epoch all of such a stack begin, together.
     """
     left = {member.name: member for member in members}
-    begun = {name for name, member in left.items() if (member.folder.result() or {}).get("epochs_run")}
-    for checkpoint, names in _checkpoints(members[0].folder) if begun else ():
-        part = [left.pop(name) for name in names if name in begun and name in left] if checkpoint.exists() else []
+    epochs = {name: (member.folder.result() or {}).get("epochs_run", 0) for name, member in left.items()}
+    for checkpoint, names in _checkpoints(members[0].folder) if any(epochs.values()) else ():
+        ours = [name for name in names if name in left and checkpoint.exists()]
+        least, most = (pick((epochs[name] for name in ours), default=0) for pick in (min, max))
+        part = [left.pop(name) for name in ours if epochs[name] and (least or most > 1)]
         if part:
             yield checkpoint, part
     if left:

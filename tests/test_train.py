@@ -252,9 +252,10 @@ def test_init_from_starts_from_saved_weights_and_counts_by_content(run_config: C
     assert run_path(first) == run_path(second) != run_path(run_config())
     net = assembly.build_network(first, assembly.build_data(first))
     assert all(torch.equal(net.state_dict()[name], weights[name]) for name in weights)
-    (tmp_path / "a.pt").write_bytes(b"no weights")
-    with pytest.raises(UserError, match=r"init_from=.*a\.pt holds no weights for model=mnist_cnn"):
-        assembly.build_network(first, assembly.build_data(first))
+    for content in (b"no weights", b"a,b\n1,2\n"):
+        (tmp_path / "a.pt").write_bytes(content)
+        with pytest.raises(UserError, match=r"init_from=.*a\.pt holds no weights for model=mnist_cnn \(not a file of"):
+            assembly.build_network(first, assembly.build_data(first))
     torch.save({"other": torch.zeros(1)}, tmp_path / "a.pt")
     with pytest.raises(UserError, match=r"MnistCNN: Missing key\(s\) in state_dict"):
         assembly.build_network(first, assembly.build_data(first))

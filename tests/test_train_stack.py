@@ -303,6 +303,18 @@ def test_a_deleted_run_is_trained_anew_also_if_that_is_interrupted(
     assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
 
 
+def test_a_stack_killed_as_it_wrote_its_first_epoch_stays_together(
+    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs = grid("broken")[:3]
+    interrupt(configs, 1, monkeypatch)
+    folder(configs[2]).write_result(folder(configs[2]).result() | {"epochs_run": 0})  # what had not been written yet
+    train_stack(configs, Options())
+    logs = [folder(config).log_file.read_text() for config in configs]
+    assert ["going on after" in log for log in logs] == [False] * 3
+    assert [[row["epoch"] for row in history(config)] for config in configs] == [[0, 1, 2, 3]] * 3
+
+
 def test_a_member_that_cannot_be_trained_leaves_the_others_alone(grid: Callable[..., list[Config]]) -> None:
     """Only the data tell that a warmup is longer than its run of 16 steps."""
     warm = ("strategy=step", "warmup=linear")

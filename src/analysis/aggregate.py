@@ -115,6 +115,9 @@ METRICS = {
     ),
 }
 
+# What `judged` adds without histories.
+_ADDED = ("setting", "decline", "collapsed", "loss_gap")
+
 # What histories alone can tell. A table that was made without them does not have these columns.
 _FROM_HISTORIES = (
     *("benchmark_epoch", "falls", "early_falls", "largest_rise", "rises", "val_loss_rise"),
@@ -314,14 +317,14 @@ def read_table(file: Path) -> Runs:
 
 
 def read_report(folder: Path) -> Runs:
-    """The runs that a report kept: its results.csv, less what `judged` adds from histories, and histories.csv.gz."""
+    """The runs that a report kept: its results.csv, less what `judged` adds anew, and histories.csv.gz, if any."""
     runs = read_table(folder / "results.csv")
     file = folder / "histories.csv.gz"
     if not file.exists():
         return runs
     histories = pd.read_csv(file, float_precision="round_trip")
     probed = plateau.whole_network(histories.head(1)).columns.difference(["run", *HISTORY_COLUMNS])
-    added = [*probed, *_FROM_HISTORIES, "setting", "decline", "collapsed", "loss_gap"]
+    added = [*_ADDED, *_FROM_HISTORIES, *probed]
     return Runs(runs.results.drop(columns=added, errors="ignore"), histories)
 
 

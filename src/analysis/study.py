@@ -128,7 +128,8 @@ class Study:
     @property
     def compared_groups(self) -> dict[str, list[Setting]]:
         """The groups whose settings rival each other: all but the benchmarks."""
-        rivals = [setting for setting in self.settings if setting not in self.benchmarks]
+        benchmarks = self.benchmarks
+        rivals = [setting for setting in self.settings if setting not in benchmarks]
         return replace(self, settings=rivals).groups
 
 

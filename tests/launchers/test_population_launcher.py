@@ -111,7 +111,7 @@ def test_what_training_singly_would_not_mend_is_not_tried(runs: Callable[..., li
     printed: list[str] = []
     thread = threading.Thread(target=lambda: printed.append(sweep(some, slots=1)))
     thread.start()
-    wait_until(lambda: len(some[0].folder.history()) >= 1)
+    wait_until(lambda: all(run.result()["epochs_run"] for run in some))
     (checkpoint,) = (some[0].folder.path.parent / ".population").glob("*.ckpt")
     trainer = holder(some[0].folder)
     os.kill(trainer, signal.SIGSTOP)
