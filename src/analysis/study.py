@@ -71,6 +71,7 @@ class Study:
             convergence.
         grouped_by: what the groups are, in a word.
         exploration: groups that the tables show and nothing else judges.
+        matters: metric -> the difference below which two settings count as alike for every practical purpose.
         tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
         figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see figures.py).
         notices: head the report of runs that they apply to.
@@ -92,6 +93,7 @@ class Study:
     metrics: Sequence[str] = ()
     grouped_by: str = "strategy"
     exploration: Sequence[str] = ()
+    matters: Mapping[str, float] = field(default_factory=dict)
     tolerance: float | None = None
     figures: Sequence[Mapping[str, Any]] = ()
     notices: Sequence[Notice] = ()
