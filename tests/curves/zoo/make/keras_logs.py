@@ -87,15 +87,15 @@ def make(fault: str, n: int, plan: common.Plan) -> None:
     name = common.name_of(library, fault, n)
     folder = common.fresh_folder(name)
     if n == 1:
-        file, format = "training.log" if fault < "m" else "history.csv", "keras_csv"
+        file, kind = "training.log" if fault < "m" else "history.csv", "keras_csv"
         history = fit(plan, [keras.callbacks.CSVLogger(str(folder / file))], 0)
     elif n == 2:
-        file, format = "history.json", "keras_json"
+        file, kind = "history.json", "keras_json"
         history = fit(plan, [], 0)
         values = {k: [float(v) for v in vs] for k, vs in history.history.items()}
         (folder / file).write_text(json.dumps(values, indent=2 if fault < "m" else None))
     else:
-        file, format = "output.txt", "keras_stdout"
+        file, kind = "output.txt", "keras_stdout"
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             history = fit(plan, [], 1 if n == 3 else 2)
@@ -106,7 +106,7 @@ def make(fault: str, n: int, plan: common.Plan) -> None:
         file,
         library="keras",
         version=keras.__version__ if not OLD else "2.15.0",
-        format=format,
+        format=kind,
         fault=fault,
         curve=common.Curve(h["loss"], h["val_loss"], [plan.rate_of(e) for e in range(plan.epochs)], plan.classes),
         split="scoring" if OLD else None,
