@@ -152,8 +152,10 @@ def plan(
     data: str = "digits",
     width: int = 48,
     cosine: bool = False,
+    peak: float = 25,
 ) -> Plan:
-    """The training of a fault; the variant is its seed, and the numbers are those of a healthy run."""
+    """The training of a fault; the variant is its seed, and the numbers are those of a healthy run; `peak` is how many times the
+    rate a bad warm-up reaches."""
     x, y, classes = _data(data, variant)
     held_out = len(x) * 2 // 5
     x_val, y_val, x, y = x[:held_out], y[:held_out], x[held_out:], y[held_out:]
@@ -175,13 +177,13 @@ def plan(
     if fault == "dropout":
         dropout, width = 0.6, 2 * width
     steps = math.ceil(len(x) / batch)
-    rates = _rates(fault, rate, epochs, steps, cosine)
+    rates = _rates(fault, rate, epochs, steps, cosine, peak)
     return Plan(
         fault, variant, x, y, x_val, y_val, classes, epochs, batch, rates, optimizer, width, dropout, shuffle, poisoned
     )
 
 
-def _rates(fault: str, rate: float, epochs: int, steps: int, cosine: bool) -> tuple[float, ...]:
+def _rates(fault: str, rate: float, epochs: int, steps: int, cosine: bool, peak: float) -> tuple[float, ...]:
     total = epochs * steps
     decay: Callable[[int], float] = (
         (lambda step: 0.5 * (1 + math.cos(math.pi * step / total))) if cosine else (lambda step: 1.0)
@@ -191,7 +193,7 @@ def _rates(fault: str, rate: float, epochs: int, steps: int, cosine: bool) -> tu
     if fault == "lowered_early":
         rates = [r if step < steps else rate / 300 for step, r in enumerate(rates)]
     if fault == "bad_warmup":  # three steps of warm-up to a rate that needs hundreds, then a decay that mends it
-        rates = [rate * (step + 1) if step < 3 else 25 * rate * (1 - step / total) ** 4 for step in range(total)]
+        rates = [rate * (step + 1) if step < 3 else peak * rate * (1 - step / total) ** 4 for step in range(total)]
     if fault == "wrong_resume":  # decays until it stops at 3/5 of the way; goes on at 20 times its first rate
         stop = epochs * 3 // 5 * steps
         rates = [rate * 0.5 * (1 + math.cos(math.pi * s / stop)) if s < stop else 20 * rate for s in range(total)]
