@@ -9,6 +9,7 @@ import csv
 import math
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -154,17 +155,19 @@ def plan(
     cosine: bool = False,
     peak: float = 25,
 ) -> Plan:
-    """The training of a fault; the variant is its seed, and the numbers are those of a healthy run; `peak` is how many times the
-    rate a bad warm-up reaches."""
+    """The training of a fault. The variant is its seed; the numbers are those of a healthy run, `peak` is how many
+    times the rate a bad warm-up reaches.
+    """
     x, y, classes = _data(data, variant)
     held_out = len(x) * 2 // 5
     x_val, y_val, x, y = x[:held_out], y[:held_out], x[held_out:], y[held_out:]
     rng = np.random.default_rng([variant, 1])
     dropout, shuffle, poisoned = 0.0, True, None
     if fault == "tiny_data":
-        x, y, width, batch = x[:60], y[:60], 4 * width, 16
+        x, y, width, batch = x[:50], y[:50], 4 * width, 16
+        rate, epochs = 2 * rate, max(epochs, 30)
     if fault == "label_noise":
-        x, y = x[:500], y[:500]
+        x, y, batch = x[:300], y[:300], 16
         wrong = rng.random(len(y)) < 0.4
         y = np.where(wrong, rng.permutation(y), y)
         width, rate = 6 * width, 2 * rate
@@ -202,6 +205,12 @@ def _rates(fault: str, rate: float, epochs: int, steps: int, cosine: bool, peak:
 
 def with_rates(p: Plan, rates: tuple[float, ...]) -> Plan:
     return replace(p, rates=rates)
+
+
+def chosen() -> list[tuple[int, str]]:
+    """The faults named on the command line, or all, each with its number."""
+    named = [fault for fault in FAULTS if fault in sys.argv[1:]]
+    return [(FAULTS.index(fault), fault) for fault in named or FAULTS]
 
 
 def name_of(library: str, fault: str, n: int) -> str:

@@ -115,7 +115,7 @@ def make(fault: str, n: int, plan: common.Plan) -> None:
 
 
 def main() -> None:
-    for i, fault in enumerate(common.FAULTS):
+    for i, fault in common.chosen():
         for n in (1, 2, 3) if i % 2 else (1, 2, 4):
             if OLD and (i + n) % 3:
                 continue

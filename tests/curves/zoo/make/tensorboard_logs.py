@@ -1,5 +1,5 @@
-"""TensorBoard: event files of torch's SummaryWriter (n = 1: by epoch, 2: by step), and what a local TensorBoard gives for
-download of such a folder (3: CSV, a file a tag; 4: JSON). Needs torch and tensorboard.
+"""TensorBoard: event files of torch's SummaryWriter (n = 1: by epoch, 2: by step), and what a local TensorBoard
+gives for download of such a folder (3: CSV, a file a tag; 4: JSON).
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def by_steps(fault: str, n: int) -> bool:
 
 
 def main() -> None:
-    for i, fault in enumerate(common.FAULTS):
+    for i, fault in common.chosen():
         for n in (1, 2, 3 + i // 2 % 2):
             p = common.plan(
                 fault,
