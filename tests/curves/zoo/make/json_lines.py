@@ -1,4 +1,4 @@
-"""JSON lines as research code writes them: DETR's log.txt, mm*'s log.json (train and val entries by step), a plain one."""
+"""JSON lines as research code writes them: DETR's log.txt, mm*'s log.json, a nested one, one by step."""
 
 from __future__ import annotations
 
