@@ -78,7 +78,7 @@ reproduce-descent_line: setup ## gradient descent on a line (document 003) and r
 	$(BIN)/python -m src.report study=descent_line
 
 FIXED_MNIST := $(BIN)/python -m src.train -m experiment=fixed_mnist
-EVERY_STEP := strategy=step lr=0.1
+EVERY_STEP := strategy=every_step lr=0.1
 
 reproduce-fixed_mnist: SEEDS = 0,1,2,3,4,5
 reproduce-fixed_mnist: setup ## fixed rates, schedules and a look at optimizers on MNIST (document 002); two hours on 2 cores
@@ -149,10 +149,10 @@ restore: ## unpack the runs that keep has put beside the report of STUDY: its sw
 	tar -C outputs --skip-old-files -xzf $(KEPT)
 
 benchmark: setup ## how fast this is here, against the plain ways; 3 minutes
-	$(BIN)/python -m src.benchmark
+	$(BIN)/python -m lr_lab.benchmark.run
 
 benchmark-population: setup ## on a GPU: stacks of runs against single ones, and how they grow; under 8 minutes
-	$(BIN)/python -m src.benchmark_population
+	$(BIN)/python -m lr_lab.benchmark.population
 
 tensorboard: setup ## look at the curves of all runs in outputs/
 	$(BIN)/tensorboard --logdir outputs

@@ -15,15 +15,18 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from src.analysis import aggregate, page, report_tables
-from src.analysis.advice import advise, headline, missing, outcomes
-from src.analysis.aggregate import Runs, Values
-from src.analysis.claims import Claim, judge, read_claims
-from src.analysis.illustrations import Illustrations
-from src.analysis.study import Setting, Study, discover, read_study
-from src.config import CONFIG_DIR
-from src.errors import UserError
-from src.run_folder import run_folders, write_text
+from lr_lab.errors import UserError
+from lr_lab.report import page
+from lr_lab.report import tables as report_tables
+from lr_lab.report.advice import advise, headline, missing, outcomes
+from lr_lab.report.illustrations import Illustrations
+from lr_lab.run.config import CONFIG_DIR
+from lr_lab.run.folder import run_folders, write_text
+from lr_lab.study.claims import Claim, judge, read_claims
+from lr_lab.study.measures import with_metrics
+from lr_lab.study.runs import Runs, read_report, read_runs, read_table, write_runs
+from lr_lab.study.study_file import Setting, Study, discover, read_study
+from lr_lab.study.values import Values
 
 UNKNOWN = (
     "Validation sets are finite: intervals are over seeds, for this validation set, and say nothing about other data.",
@@ -49,15 +52,15 @@ def report(
             raise UserError(f"{name} reads {' and '.join(study.reads)}; it cannot be judged from one table.")
         study, runs = _combined(study, output_dir)
     else:
-        runs = aggregate.read_table(results) if results else _read(name, study, output_dir)
+        runs = read_table(results) if results else _read(name, study, output_dir)
         if not runs.finished.empty:
             study = study or discover(name, runs.results)
-            every, runs = runs, aggregate.judged(runs, study)
+            every, runs = runs, with_metrics(runs, study)
     if study is None or runs.finished.empty:
         raise UserError(f"Study {name} has no finished run of any of its settings; let its sweep finish, then report.")
     claims = read_claims(CONFIG_DIR / "claims" / f"{name}.yaml")
     if every:
-        aggregate.write_runs(every, runs, folder)
+        write_runs(every, runs, folder)
     made = _assemble(study, runs, folder, claims, output_dir)
     if every and (left_out := len(every.results) - len(runs.results)):
         made = replace(made, facts={**made.facts, "Left out": f"{left_out} runs that belong to none of the settings"})
@@ -68,13 +71,13 @@ def report(
 def _read(name: str, study: Study | None, output_dir: Path) -> Runs:
     if run_folders(output_dir / name):
         if study is None:
-            return aggregate.read_runs(output_dir / name)
+            return read_runs(output_dir / name)
         told_by = {column for setting in study.settings for column in setting.where}
         told_by |= {column for notice in study.notices for column in notice.when}
-        return aggregate.read_runs(output_dir / name, study.tolerance, sorted(told_by))
+        return read_runs(output_dir / name, study.tolerance, sorted(told_by))
     kept = output_dir / "reports" / name
     if (kept / "results.csv").exists():
-        return aggregate.read_report(kept)
+        return read_report(kept)
     found = dict.fromkeys(path.parent.parent.name for path in sorted(output_dir.glob("*/*/config.yaml")))
     hint = f", or name another; there are {', '.join(found)}." if found else "."
     training = f"make reproduce-{name}" if study else f"python -m src.train -m study={name} lr=0.1,0.01"
@@ -91,7 +94,7 @@ def _combined(study: Study, output_dir: Path) -> tuple[Study, Runs]:
         part = read_study(CONFIG_DIR, name)
         if part is None:
             raise UserError(f"{study.name} reads {name}, but there is no conf/studies/{name}.yaml.")
-        runs = aggregate.judged(_read(name, part, output_dir), part)
+        runs = with_metrics(_read(name, part, output_dir), part)
         settings += [replace(s, name=f"{name}/{s.name}", group=f"{name}: {s.group}") for s in part.settings]
         results.append(runs.results.assign(setting=f"{name}/" + runs.results["setting"]))
     return replace(study, settings=settings), Runs(pd.concat(results, ignore_index=True))
@@ -144,7 +147,7 @@ def _samples(folder: Path, split: str, run: str | None) -> tuple[np.ndarray, np.
     if not found:
         return None
     # Here and not above, because nothing else in a report needs torch.
-    from src.assembly import build_data
+    from lr_lab.run.parts import build_data
 
     data = build_data(found[0].config())
     try:

@@ -1,5 +1,6 @@
 """Shared by all tests: one thread, configurations composed as the command line would, real data where it lies."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,15 @@ import pytest
 import torch
 from hypothesis import settings
 
-from src.config import compose
+from lr_lab.run.config import compose
 
 # A busy machine is no failure.
 settings.register_profile("lr_lab", deadline=None)
 settings.load_profile("lr_lab")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Programs that tests start by `python -c` use the library of this checkout, whatever is installed.
+os.environ["PYTHONPATH"] = str(REPOSITORY / "src")
 
 
 @pytest.fixture(autouse=True, scope="session")

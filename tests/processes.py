@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from src.run_folder import RunFolder
+from lr_lab.run.folder import RunFolder
 
 
 def holder(folder: RunFolder) -> int:

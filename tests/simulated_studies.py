@@ -9,7 +9,7 @@ from math import sqrt
 
 import numpy as np
 
-from src.analysis.statistics import Evidence, Series, best, compare, judge, picked, winner
+from lr_lab.study.inference import Evidence, Series, best, compare, judge, picked, winner
 
 # From the results of a study, setting -> seed -> value, to its claims.
 Claims = Callable[[Mapping[str, Series]], Mapping[str, Evidence]]

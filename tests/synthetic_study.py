@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from src.analysis.summary import summarise
-from src.config import compose
-from src.run_folder import RunFolder
+from lr_lab.run.config import compose
+from lr_lab.run.folder import RunFolder
+from lr_lab.run.summary import summarise
 
 SEQUENCES = {"seq1": "inverse", "seq2": "inverse_sqrt", "seq3": "exponential", "seq4": "cyclic"}
 STRATEGIES = ("epoch", "cutoff", "oscillate")

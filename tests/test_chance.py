@@ -1,4 +1,4 @@
-"""src/chance.py: streams are pure, independent and the same in every process."""
+"""src/lr_lab/chance.py: streams are pure, independent and the same in every process."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.chance import generator, stream
+from lr_lab.chance import generator, stream
 
 SEEDS = st.integers(min_value=0, max_value=2**64)
 
@@ -40,7 +40,7 @@ def test_seed_name_and_counters_all_matter(seed: int) -> None:
 def test_a_stream_is_the_same_in_another_process() -> None:
     """Python's hash of a string is not; a split drawn with it would change from run to run."""
     other = subprocess.run(
-        [sys.executable, "-c", "from src.chance import stream; import sys\n"
+        [sys.executable, "-c", "from lr_lab.chance import stream; import sys\n"
          "assert 'torch' not in sys.modules; print(stream(3, 'order', 7))"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from synthetic_study import write_decay_study, write_run
 
-from src.analysis.claims import read_claims
-from src.config import CONFIG_DIR
-from src.errors import UserError
+from lr_lab.errors import UserError
+from lr_lab.run.config import CONFIG_DIR
+from lr_lab.study.claims import read_claims
 from src.report import report
 
 FINALS = {"seq4_cutoff": 0.97, "seq1_epoch": 0.80, "seq3_epoch": 0.95}

@@ -21,11 +21,11 @@ from conftest import REPOSITORY
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from src import assembly
-from src.errors import RunBusy, UserError
-from src.modules.block import BlockModule
-from src.run_folder import RunFolder, run_path
-from src.train import objective, train
+from lr_lab.errors import RunBusy, UserError
+from lr_lab.modules.block import BlockModule
+from lr_lab.run import parts
+from lr_lab.run.folder import RunFolder, run_path
+from lr_lab.run.training import objective, train
 
 Config = dict[str, Any]
 Configure = Callable[..., Config]
@@ -55,7 +55,7 @@ def test_a_run_leaves_what_the_design_says(run_config: Configure) -> None:
     seconds = sum(row["seconds"] for row in folder.history())
     assert result["samples_per_second"] == pytest.approx(3 * result["train_samples"] / seconds)
     assert result["best_val_accuracy"] == max(row["val_accuracy"] for row in folder.history())
-    assert (folder.path / "train.log").read_text().count("src.recorder: epoch") == 3
+    assert (folder.path / "train.log").read_text().count("lr_lab.run.recorder: epoch") == 3
     assert not list(folder.path.glob("**/.*.[0-9]*"))
 
 
@@ -127,9 +127,9 @@ def test_settings_of_equal_seed_are_pairs(run_config: Configure) -> None:
     runs = []
     for overrides in (("lr=0.1", "strategy=cutoff"), ("optimizer=adam", "sequence=cyclic", "lr=0.001")):
         config = run_config(*overrides, "seed=3")
-        data = assembly.build_data(config)
+        data = parts.build_data(config)
         data.setup()
-        runs.append((assembly.build_network(config, data).state_dict(), data.train_batches(epoch=2)))
+        runs.append((parts.build_network(config, data).state_dict(), data.train_batches(epoch=2)))
     (first_weights, first_batches), (second_weights, second_batches) = runs
     assert all(torch.equal(first_weights[name], second_weights[name]) for name in first_weights)
     assert all(torch.equal(a, b) for a, b in zip(first_batches, second_batches, strict=True))
@@ -245,20 +245,20 @@ def test_the_checkpoint_loads_with_torch_load_as_it_is(run_config: Configure) ->
 
 def test_init_from_starts_from_saved_weights_and_counts_by_content(run_config: Configure, tmp_path: Path) -> None:
     other = run_config("seed=7")
-    weights = assembly.build_network(other, assembly.build_data(other)).state_dict()
+    weights = parts.build_network(other, parts.build_data(other)).state_dict()
     torch.save(weights, tmp_path / "a.pt")
     shutil.copy(tmp_path / "a.pt", tmp_path / "b.pt")
     first, second = (run_config(f"init_from={tmp_path / name}") for name in ("a.pt", "b.pt"))
     assert run_path(first) == run_path(second) != run_path(run_config())
-    net = assembly.build_network(first, assembly.build_data(first))
+    net = parts.build_network(first, parts.build_data(first))
     assert all(torch.equal(net.state_dict()[name], weights[name]) for name in weights)
     for content in (b"no weights", b"a,b\n1,2\n"):
         (tmp_path / "a.pt").write_bytes(content)
         with pytest.raises(UserError, match=r"init_from=.*a\.pt holds no weights for model=mnist_cnn \(not a file of"):
-            assembly.build_network(first, assembly.build_data(first))
+            parts.build_network(first, parts.build_data(first))
     torch.save({"other": torch.zeros(1)}, tmp_path / "a.pt")
     with pytest.raises(UserError, match=r"MnistCNN: Missing key\(s\) in state_dict"):
-        assembly.build_network(first, assembly.build_data(first))
+        parts.build_network(first, parts.build_data(first))
 
 
 def test_init_from_may_be_the_checkpoint_of_a_run(run_config: Configure) -> None:
@@ -267,7 +267,7 @@ def test_init_from_may_be_the_checkpoint_of_a_run(run_config: Configure) -> None
     checkpoint = RunFolder(run_path(earlier)).checkpoint_file
     trained = torch.load(checkpoint, weights_only=True)["state_dict"]
     config = run_config(f"init_from={checkpoint}")
-    net = assembly.build_network(config, assembly.build_data(config))
+    net = parts.build_network(config, parts.build_data(config))
     assert all(torch.equal(weight, trained[f"net.{name}"]) for name, weight in net.state_dict().items())
 
 

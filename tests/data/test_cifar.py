@@ -1,4 +1,4 @@
-"""src/data/cifar.py, on the real files and on small ones in their format."""
+"""src/lr_lab/data/cifar.py, on the real files and on small ones in their format."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 import torch
 from torchvision import datasets
 
-from src.data.cifar import CIFAR10, CIFAR100
-from src.errors import UserError
+from lr_lab.data.cifar import CIFAR10, CIFAR100
+from lr_lab.errors import UserError
 
 
 def test_real_cifar10_has_its_published_moments_and_torchvisions_pixels(real_data: Path, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from src.config import CONFIG_DIR
-from src.data.in_memory import InMemoryDataModule
+from lr_lab.data.in_memory import InMemoryDataModule
+from lr_lab.run.config import CONFIG_DIR
 
 FILES = sorted((CONFIG_DIR / "data").glob("*.yaml"))
 

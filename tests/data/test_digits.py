@@ -1,9 +1,9 @@
-"""src/data/digits.py"""
+"""src/lr_lab/data/digits.py"""
 
 import numpy as np
 from sklearn.datasets import load_digits
 
-from src.data.digits import Digits
+from lr_lab.data.digits import Digits
 
 
 def test_digits_are_scikit_learns_scaled_up_with_a_stratified_fifth_held_out() -> None:

@@ -1,4 +1,4 @@
-"""src/data/fer2013.py, on small CSV files laid out as Kaggle's."""
+"""src/lr_lab/data/fer2013.py, on small CSV files laid out as Kaggle's."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.config import compose
-from src.data import fer2013
-from src.data.fer2013 import FER2013
-from src.errors import UserError
-from src.run_folder import RunFolder, run_path
-from src.train import train
+from lr_lab.data import fer2013
+from lr_lab.data.fer2013 import FER2013
+from lr_lab.errors import UserError
+from lr_lab.run.config import compose
+from lr_lab.run.folder import RunFolder, run_path
+from lr_lab.run.training import train
 
 RNG = np.random.default_rng(0)
 FACES = RNG.integers(0, 256, (70, 48, 48))

@@ -1,4 +1,4 @@
-"""src/data/fer2013_standin.py, on the real files."""
+"""src/lr_lab/data/fer2013_standin.py, on the real files."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from src.data.cifar import CIFAR10
-from src.data.fer2013_standin import FER2013StandIn
+from lr_lab.data.cifar import CIFAR10
+from lr_lab.data.fer2013_standin import FER2013StandIn
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""src/data/files.py: one decoded copy, made once, shared, and made anew when it has to be."""
+"""src/lr_lab/data/files.py: one decoded copy, made once, shared, and made anew when it has to be."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from src.data import files
-from src.data.files import Decoded, check_md5, decoded_copy, download, make_root
-from src.errors import UserError
+from lr_lab.data import files
+from lr_lab.data.files import Decoded, check_md5, decoded_copy, download, make_root
+from lr_lab.errors import UserError
 
 
 class Toy:

@@ -1,4 +1,4 @@
-"""src/data/image_folder.py, on images drawn here."""
+"""src/lr_lab/data/image_folder.py, on images drawn here."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from src.data.image_folder import ImageFolder
-from src.errors import UserError
+from lr_lab.data.image_folder import ImageFolder
+from lr_lab.errors import UserError
 
 COLOURS = {"blue": (0, 0, 255), "red": (255, 0, 0)}
 

@@ -1,4 +1,4 @@
-"""src/data/in_memory.py, on a small dataset of random images."""
+"""src/lr_lab/data/in_memory.py, on a small dataset of random images."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from src.chance import generator
-from src.data.in_memory import Block, InMemoryDataModule, Split, stratified_sample
-from src.errors import UserError
+from lr_lab.chance import generator
+from lr_lab.data.in_memory import Block, InMemoryDataModule, Split, stratified_sample
+from lr_lab.errors import UserError
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (330, 5, 4, 3), dtype=np.uint8)

@@ -1,11 +1,11 @@
-"""src/data/line.py"""
+"""src/lr_lab/data/line.py"""
 
 import numpy as np
 import pytest
 import torch
 
-from src.data.line import Line
-from src.errors import UserError
+from lr_lab.data.line import Line
+from lr_lab.errors import UserError
 
 
 @pytest.mark.parametrize(("noise", "intercept"), [("uniform", 2.5), ("gaussian", 2.0)])

@@ -1,4 +1,4 @@
-"""src/data/mnist.py, on the real files and on small ones in their format."""
+"""src/lr_lab/data/mnist.py, on the real files and on small ones in their format."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from src.data.mnist import MNIST, FashionMNIST
-from src.errors import UserError
+from lr_lab.data.mnist import MNIST, FashionMNIST
+from lr_lab.errors import UserError
 
 NAMES = [name for name, _ in datasets.MNIST.resources]
 

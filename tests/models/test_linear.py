@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src import assembly
-from src.config import compose
-from src.models.linear import Linear
-from src.run_folder import RunFolder, run_path
-from src.train import train
+from lr_lab.models.linear import Linear
+from lr_lab.run import parts
+from lr_lab.run.config import compose
+from lr_lab.run.folder import RunFolder, run_path
+from lr_lab.run.training import train
 
 
 def line(folder: Path, lr: float, epochs: int) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def line(folder: Path, lr: float, epochs: int) -> dict[str, Any]:
 def test_losses_follow_the_closed_form(tmp_path: Path, lr: float) -> None:
     config = line(tmp_path, lr, epochs=12)
     result = train(config)
-    data = assembly.build_data(config)
+    data = parts.build_data(config)
     data.setup()
     x, y = data.train.inputs.double().numpy(), data.train.targets.double().numpy()
     hessian = 2 * x.T @ x / len(y)

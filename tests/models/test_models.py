@@ -9,11 +9,11 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 
-from src.models.cifar_cnn import CifarCNN
-from src.models.fer_cnn import FerCNN
-from src.models.mnist_cnn import MnistCNN
-from src.models.plain_cnn import PlainCNN
-from src.models.simple_cnn import SimpleCNN
+from lr_lab.models.cifar_cnn import CifarCNN
+from lr_lab.models.fer_cnn import FerCNN
+from lr_lab.models.mnist_cnn import MnistCNN
+from lr_lab.models.plain_cnn import PlainCNN
+from lr_lab.models.simple_cnn import SimpleCNN
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 NETWORKS = [MnistCNN, CifarCNN, SimpleCNN, FerCNN, PlainCNN]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from src.models.plain_cnn import PlainCNN
+from lr_lab.models.plain_cnn import PlainCNN
 
 
 def literal(batch_norm: bool) -> nn.Module:

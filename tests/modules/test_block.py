@@ -7,21 +7,21 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from src import assembly
-from src.chance import stream
-from src.modules.classification import Classification
-from src.run_folder import RunFolder, run_path
-from src.train import train
+from lr_lab.chance import stream
+from lr_lab.modules.classification import Classification
+from lr_lab.run import parts
+from lr_lab.run.folder import RunFolder, run_path
+from lr_lab.run.training import train
 
 Configure = Callable[..., dict[str, Any]]
 
 
 def plain_loop(config: dict[str, Any], autocast: bool = False) -> tuple[list[float], dict[str, torch.Tensor]]:
     """Training losses by epoch and final weights, as anybody would write it down."""
-    data = assembly.build_data(config)
+    data = parts.build_data(config)
     data.setup()
-    net = assembly.build_network(config, data).to(memory_format=torch.channels_last)
-    optimizer = assembly.build(config["optimizer"])(net.parameters(), lr=config["lr"])
+    net = parts.build_network(config, data).to(memory_format=torch.channels_last)
+    optimizer = parts.build(config["optimizer"])(net.parameters(), lr=config["lr"])
     losses = []
     for epoch in range(config["epochs"]):
         torch.manual_seed(stream(config["seed"], "dropout", epoch))
@@ -59,7 +59,7 @@ def test_a_run_equals_the_plain_loop(run_config: Configure, overrides: tuple[str
         torch.testing.assert_close(trained[f"net.{name}"], weight, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("strategy", ["epoch", "step"])
+@pytest.mark.parametrize("strategy", ["epoch", "every_step"])
 def test_histories_do_not_depend_on_the_size_of_blocks(run_config: Configure, strategy: str) -> None:
     histories = []
     for size in (1, 5, 100):
@@ -81,9 +81,9 @@ def test_history_columns_against_a_computation_of_their_own(run_config: Configur
     config = run_config("epochs=1", "batch_size=64", "sequence=constant", "data.limit=null")
     train(config)
     row = RunFolder(run_path(config)).history()[0]
-    data = assembly.build_data(config)
+    data = parts.build_data(config)
     data.setup()
-    net = assembly.build_network(config, data)
+    net = parts.build_network(config, data)
     optimizer = torch.optim.SGD(net.parameters(), lr=config["lr"])
     norms, hits = [], 0
     for index in data.train_batches(0):
@@ -120,9 +120,9 @@ def test_the_untrained_network_is_validated_as_any_other_and_then_trained(
         losses.append(RunFolder(run_path(config)).history()[0]["train_loss"])
         state = torch.load(RunFolder(run_path(config)).checkpoint_file)["callbacks"]["Schedule"]["strategy"]
     assert losses[0] == losses[1]
-    data = assembly.build_data(config)
+    data = parts.build_data(config)
     data.setup()
-    net = assembly.build_network(config, data).to(memory_format=torch.channels_last).eval()
+    net = parts.build_network(config, data).to(memory_format=torch.channels_last).eval()
     inputs, targets = data.gather(data.val, torch.arange(len(data.val)))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
         untrained = F.cross_entropy(net(inputs), targets).item()

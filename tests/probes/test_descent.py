@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from src.assembly import build_data
-from src.config import compose
-from src.errors import UserError
-from src.modules.regression import Regression
-from src.probes.descent import Descent
-from src.run_folder import RunFolder, run_path
-from src.train import train
+from lr_lab.errors import UserError
+from lr_lab.modules.regression import Regression
+from lr_lab.probes.descent import Descent
+from lr_lab.run.config import compose
+from lr_lab.run.folder import RunFolder, run_path
+from lr_lab.run.parts import build_data
+from lr_lab.run.training import train
 
 
 def line_config(folder: Path, *overrides: str) -> dict[str, Any]:

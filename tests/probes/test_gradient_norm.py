@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from src.modules.classification import Classification
-from src.probes.gradient_norm import GradientNorm
+from lr_lab.modules.classification import Classification
+from lr_lab.probes.gradient_norm import GradientNorm
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.2),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, hessian
 from torch.nn import functional as F
 
-from src.probes.hessian import gradient_and_product, largest_eigenvalue
+from lr_lab.probes.hessian import gradient_and_product, largest_eigenvalue
 
 
 def network(kind: str) -> nn.Module:

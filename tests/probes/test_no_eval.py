@@ -1,4 +1,4 @@
-"""src/probes/no_eval.py, held to the loop that forgets `eval()`."""
+"""src/lr_lab/probes/no_eval.py, held to the loop that forgets `eval()`."""
 
 from collections.abc import Callable
 from math import isfinite
@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from src import assembly
-from src.config import compose
-from src.run_folder import HISTORY_COLUMNS, RunFolder, run_path
-from src.train import train
+from lr_lab.run import parts
+from lr_lab.run.config import compose
+from lr_lab.run.folder import HISTORY_COLUMNS, RunFolder, run_path
+from lr_lab.run.training import train
 
 Config = dict[str, Any]
 Configure = Callable[..., Config]
@@ -23,9 +23,9 @@ ROUNDING = 1e-6
 
 def careless_validation(config: Config) -> tuple[float, float]:
     """As in the code of document 000: batches of the training's size through a network in training mode."""
-    data = assembly.build_data(config)
+    data = parts.build_data(config)
     data.setup()
-    net = assembly.build_network(config, data)
+    net = parts.build_network(config, data)
     state = torch.load(RunFolder(run_path(config)).checkpoint_file)["state_dict"]
     net.load_state_dict({k.removeprefix("net."): v for k, v in state.items() if k.startswith("net.")})
     loss = hits = count = 0.0

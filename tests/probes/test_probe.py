@@ -11,12 +11,12 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from src import assembly
-from src.config import compose
-from src.errors import UserError
-from src.probes.probe import probe_batch, undisturbed
-from src.run_folder import HISTORY_COLUMNS, RunFolder, run_path
-from src.train import train
+from lr_lab.errors import UserError
+from lr_lab.probes.probe import probe_batch, undisturbed
+from lr_lab.run import parts
+from lr_lab.run.config import compose
+from lr_lab.run.folder import HISTORY_COLUMNS, RunFolder, run_path
+from lr_lab.run.training import train
 
 Config = dict[str, Any]
 Configure = Callable[..., Config]
@@ -96,9 +96,9 @@ def test_a_resumed_run_measures_what_an_uninterrupted_one_does(run_config: Confi
 
 def test_nothing_is_left_behind(run_config: Configure) -> None:
     config = run_config(*DELICATE)
-    data = assembly.build_data(config)
+    data = parts.build_data(config)
     data.setup()
-    module = assembly.build_module(config, assembly.build_network(config, data), data, lr=0.1)
+    module = parts.build_module(config, parts.build_network(config, data), data, lr=0.1)
     optimizer = module.configure_optimizers()
     inputs, targets = probe_batch(data, 16)
     module.criterion(module.net(inputs), targets).backward()
@@ -107,7 +107,7 @@ def test_nothing_is_left_behind(run_config: Configure) -> None:
     module.net.features[1].eval()  # a part that the user had set otherwise
     before = copy.deepcopy((module.net.state_dict(), optimizer.state_dict(), [p.grad for p in module.parameters()]))
     chance, modes = torch.get_rng_state(), [part.training for part in module.modules()]
-    for probe in assembly.build_probes(run_config(*BOTH), module.net):
+    for probe in parts.build_probes(run_config(*BOTH), module.net):
         with torch.inference_mode(), undisturbed(module):
             assert not any(part.training for part in module.modules())
             probe.measure(module, optimizer, inputs, targets)
@@ -119,7 +119,7 @@ def test_nothing_is_left_behind(run_config: Configure) -> None:
 
 def test_the_batch_moves_with_the_split_seed_alone(run_config: Configure) -> None:
     def batch(*overrides: str, samples: int | None = 40) -> tuple[torch.Tensor, torch.Tensor]:
-        data = assembly.build_data(run_config(*overrides))
+        data = parts.build_data(run_config(*overrides))
         data.setup()
         return probe_batch(data, samples)
 
@@ -140,4 +140,4 @@ def test_either_way_of_naming_probes() -> None:
 @pytest.mark.parametrize("override", ["probes.sharpness.every=0", "probes.sharpness.samples=none"])
 def test_arguments_that_cannot_be(run_config: Configure, override: str) -> None:
     with pytest.raises(UserError, match="whole number of at least 1"):
-        assembly.build_probes(run_config("probes=sharpness", override), torch.nn.Linear(1, 1))
+        parts.build_probes(run_config("probes=sharpness", override), torch.nn.Linear(1, 1))

@@ -9,8 +9,8 @@ from torch import nn
 from torch.func import functional_call, hessian
 from torch.nn import functional as F
 
-from src.modules.classification import Classification
-from src.probes.sharpness import Sharpness
+from lr_lab.modules.classification import Classification
+from lr_lab.probes.sharpness import Sharpness
 
 SIZE = 12 * 4 + 4 + 4 * 3 + 3
 

@@ -8,11 +8,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from src import assembly
-from src.recorder import Recorder
-from src.run_folder import RunFolder, run_path
-from src.schedule.callback import Schedule
-from src.train import train
+from lr_lab.run import parts
+from lr_lab.run.folder import RunFolder, run_path
+from lr_lab.run.recorder import Recorder
+from lr_lab.run.training import train
+from lr_lab.schedule.callback import Schedule
 
 Configure = Callable[..., dict[str, Any]]
 
@@ -67,7 +67,7 @@ class RatesUsed(pl.Callback):
     "overrides",
     [
         ("sequence=cyclic",),
-        ("sequence=cosine", "strategy=step"),
+        ("sequence=cosine", "strategy=every_step"),
         ("sequence=exponential", "warmup=linear", "warmup.length=2"),
         ("sequence=torch", "sequence.step_size=1"),
         ("sequence=inverse", "strategy=every", "strategy.k=2"),
@@ -75,13 +75,13 @@ class RatesUsed(pl.Callback):
 )
 def test_the_rate_logged_is_the_rate_used(run_config: Configure, overrides: tuple[str, ...]) -> None:
     config = run_config("epochs=4", *overrides)
-    data = assembly.build_data(config)
+    data = parts.build_data(config)
     data.setup()
-    schedule = assembly.build_schedule(config, data.steps_per_epoch)
-    module = assembly.build_module(config, assembly.build_network(config, data), data, schedule.rate)
+    schedule = parts.build_schedule(config, data.steps_per_epoch)
+    module = parts.build_module(config, parts.build_network(config, data), data, schedule.rate)
     module.configure_optimizers = two_groups(module)
     used, recorder = RatesUsed(), Recorder(RunFolder(run_path(config)), config, schedule, data)
-    assembly.build_trainer(config, [schedule, used, recorder]).fit(module, data)
+    parts.build_trainer(config, [schedule, used, recorder]).fit(module, data)
     assert [row["lr"] for row in recorder.rows] == [used.by_epoch[epoch][-1] for epoch in range(4)]
     if schedule.strategy.per_step:
         steps = [rate for epoch in range(4) for rate in used.by_epoch[epoch]]
@@ -99,9 +99,9 @@ def test_the_untrained_loss_is_the_baseline_asked_for(run_config: Configure) -> 
     config = run_config("strategy=oscillate", "strategy.baseline=untrained", "lr=10", "epochs=1")
     train(config)
     history = RunFolder(run_path(config)).history()
-    data = assembly.build_data(config)
+    data = parts.build_data(config)
     data.setup()
-    net = assembly.build_network(config, data).eval()
+    net = parts.build_network(config, data).eval()
     with torch.no_grad():
         inputs, targets = data.gather(data.val, torch.arange(len(data.val)))
         untrained = torch.nn.functional.cross_entropy(net(inputs), targets).item()
@@ -111,9 +111,9 @@ def test_the_untrained_loss_is_the_baseline_asked_for(run_config: Configure) -> 
 
 
 def test_the_state_is_one_index_and_plain_numbers() -> None:
-    config = {"strategy": {"_target_": "src.schedule.strategies.Cutoff"}, "lr": 0.1, "epochs": 5, "warmup": {}}
-    config["sequence"] = {"_target_": "src.schedule.sequences.Exponential"}
-    schedule = assembly.build_schedule(config, steps_per_epoch=10)
+    config = {"strategy": {"_target_": "lr_lab.schedule.strategies.Cutoff"}, "lr": 0.1, "epochs": 5, "warmup": {}}
+    config["sequence"] = {"_target_": "lr_lab.schedule.sequences.Exponential"}
+    schedule = parts.build_schedule(config, steps_per_epoch=10)
     other = Schedule(schedule.sequence, schedule.strategy)
     schedule.index = 7
     other.load_state_dict(schedule.state_dict())

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
-from src.schedule.sequences import (
+from lr_lab.schedule.sequences import (
     Constant,
     Cosine,
     Cyclic,
@@ -26,7 +26,7 @@ from src.schedule.sequences import (
     Linear,
     OneCycle,
     Polynomial,
-    Step,
+    Staircase,
     TorchScheduler,
     Triangular,
     WarmRestarts,
@@ -49,7 +49,7 @@ decaying = st.one_of(
     st.builds(Inverse, lrs),
     st.builds(InverseSqrt, lrs),
     st.builds(Exponential, lrs, st.floats(0.01, 1)),
-    st.builds(Step, lrs, st.integers(1, 50), st.floats(0.01, 1)),
+    st.builds(Staircase, lrs, st.integers(1, 50), st.floats(0.01, 1)),
     st.builds(Linear, lrs, totals, fractions),
     st.builds(Cosine, lrs, totals, fractions),
     st.builds(Polynomial, lrs, totals, st.floats(0.1, 4)),
@@ -125,7 +125,7 @@ def test_worked_trace_of_warm_restarts():
     ("sequence", "kind", "steps", "options"),
     [
         (Constant(0.3), lr_scheduler.ConstantLR, 20, {"factor": 1.0}),
-        (Step(0.3, step_size=7, factor=0.2), lr_scheduler.StepLR, 50, {"step_size": 7, "gamma": 0.2}),
+        (Staircase(0.3, step_size=7, factor=0.2), lr_scheduler.StepLR, 50, {"step_size": 7, "gamma": 0.2}),
         (Exponential(0.3), lr_scheduler.ExponentialLR, 50, {"gamma": 0.9}),
         (Cosine(0.3, total=40), lr_scheduler.CosineAnnealingLR, 41, {"T_max": 40}),
         (
@@ -312,7 +312,7 @@ def test_a_torch_scheduler_gives_its_own_rates_in_any_order_of_asking(name, opti
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         sequence = instantiate(
-            {"_target_": "src.schedule.sequences.TorchScheduler", "scheduler": TORCH + name, **options},
+            {"_target_": "lr_lab.schedule.sequences.TorchScheduler", "scheduler": TORCH + name, **options},
             lr=0.3,
         )
         asked = [sequence(n) for n in order]
@@ -389,8 +389,8 @@ def test_a_bad_rate_is_an_error_in_a_sentence(kind, lr):
     [
         (Exponential, {"factor": 0}, "sequence.factor must be a number above 0 and at most 1, not 0"),
         (Exponential, {"factor": 1.1}, "sequence.factor must be .*, not 1.1"),
-        (Step, {"step_size": 2.5}, "sequence.step_size .* a whole number of at least 1, not 2.5"),
-        (Step, {"factor": "x"}, "sequence.factor must be .*, not 'x'"),
+        (Staircase, {"step_size": 2.5}, "sequence.step_size .* a whole number of at least 1, not 2.5"),
+        (Staircase, {"factor": "x"}, "sequence.factor must be .*, not 'x'"),
         (Cosine, {}, "sequence.total .*number of advances.* must be a whole number of at least 1, not None"),
         (Linear, {"total": 0}, "sequence.total .* not 0"),
         (
@@ -435,7 +435,7 @@ def test_a_bad_warmup_is_an_error_in_a_sentence(arguments, sentence):
 
 def test_sequences_and_strategies_need_no_torch_lightning_or_hydra():
     code = (
-        "import sys; import src.schedule.sequences, src.schedule.strategies; "
+        "import sys; import lr_lab.schedule.sequences, lr_lab.schedule.strategies; "
         "print([m for m in ('torch', 'pytorch_lightning', 'hydra', 'omegaconf') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

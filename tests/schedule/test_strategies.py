@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.schedule.sequences import Cyclic, Exponential, Inverse, InverseSqrt
-from src.schedule.strategies import Cutoff, Epoch, Every, Oscillate, Plateau, Step
+from lr_lab.schedule.sequences import Cyclic, Exponential, Inverse, InverseSqrt
+from lr_lab.schedule.strategies import Cutoff, Epoch, Every, EveryStep, Oscillate, Plateau
 
 CONF = Path(__file__).parents[2] / "conf"
 NAMES = sorted(path.stem for path in (CONF / "strategy").glob("*.yaml"))
@@ -23,7 +23,7 @@ factors = st.floats(0.01, 1)
 plateaus = st.builds(Plateau, st.integers(0, 4), st.floats(0, 0.3), st.sampled_from(["rel", "abs"]), st.integers(0, 3))
 strategies = st.one_of(
     st.just(Epoch()),
-    st.just(Step()),
+    st.just(EveryStep()),
     st.builds(Every, st.integers(1, 7)),
     st.builds(Cutoff, baselines, factors, factors),
     st.builds(Oscillate, baselines),
@@ -187,8 +187,8 @@ def test_most_advances_is_what_the_slowest_run_passes_through(strategy, epochs):
 
 
 def test_the_step_strategy_passes_through_every_optimizer_step():
-    assert Step().per_step
-    assert Step().most_advances(epochs=3, steps_per_epoch=40) == 120
+    assert EveryStep().per_step
+    assert EveryStep().most_advances(epochs=3, steps_per_epoch=40) == 120
     assert not any(strategy.per_step for strategy in (Epoch(), Cutoff(), Oscillate(), Plateau(), Every()))
 
 

@@ -1,1 +1,1 @@
-"""How a sweep is spread over GPUs, cores or a cluster. Hydra looks for launchers in this package and nowhere else."""
+"""Thin shells of the launchers. Hydra looks for launchers in this package and nowhere else."""

@@ -1,1 +1,0 @@
-"""What runs mean: pure functions on histories and results, without Lightning, Hydra or torch."""

@@ -1,1 +1,0 @@
-"""Datasets, decoded once and served as index-gathered batches from tensors in memory."""

@@ -1,0 +1,1 @@
+"""How fast this is here, as ratios within one call."""

@@ -1,0 +1,1 @@
+"""A training curve and what it shows."""

@@ -1,0 +1,330 @@
+"""What every dataset shares: two splits held in memory, cut into batches by index.
+
+No sample passes through a Python transform: a batch is one gather, one conversion and one normalisation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from lr_lab.chance import generator
+from lr_lab.errors import UserError
+
+_VAL_BATCH = 256
+_MAX_BLOCK = 32
+_MIN_BLOCKS = 20  # per epoch: what progress bars and interrupts have to go by
+_SCALINGS = {"symmetric": (127.5, 127.5), "unit": (0.0, 255.0)}  # what is taken away, and what is divided by
+_DEFAULT_FRACTION = 0.2  # of a dataset that comes without a held-out set
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples in memory.
+
+    Attributes:
+        inputs: uint8 (N, C, H, W) with the channel innermost in memory, or float32 (N, F).
+        targets: int64 (N,), or float32 (N,) for regression.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+    @classmethod
+    def of_images(cls, pixels: Tensor, labels: Tensor) -> Split:
+        """From pixels uint8 (N, H, W, C), contiguous, and labels int64 (N,); nothing is copied."""
+        return cls(pixels.permute(0, 3, 1, 2), labels)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """The inputs as (N, H * W * C) in the order of memory: a view in which a sample is one row."""
+        return self.inputs.movedim(1, -1).flatten(1)
+
+    def part(self, index: Tensor) -> Split:
+        """The samples at `index`, int64 (n,), as a split of their own."""
+        inputs = self.inputs.movedim(1, -1).index_select(0, index).movedim(-1, 1)
+        return Split(inputs, self.targets.index_select(0, index))
+
+    def to(self, device: torch.device) -> Split:
+        return Split(self.inputs.to(device), self.targets.to(device))
+
+
+def stratified_sample(targets: Tensor, count: int, chance: torch.Generator) -> Tensor:
+    """Indices of `count` samples, ascending, int64 (count,), in which every class has its share.
+
+    Each class is shuffled and its member of rank k (from 0) placed at k / size of the class; the `count`
+    lowest places are taken. So no class is over one sample above its share, and each is there if `count` allows.
+    """
+    shuffled = torch.randperm(len(targets), generator=chance)
+    by_class = shuffled[targets[shuffled].argsort(stable=True)]
+    _, sizes = targets.unique(return_counts=True)
+    place = torch.cat([torch.arange(size, dtype=torch.float64) / size for size in sizes.tolist()])
+    # Equal places are common (all firsts are at 0); chance decides among them.
+    ties = torch.randperm(len(targets), generator=chance)
+    lowest = ties[place[ties].argsort(stable=True)][:count]
+    return by_class[lowest].sort().values
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Consecutive batches of a split, as indices; iterating gathers one batch (inputs, targets) at a time."""
+
+    data: InMemoryDataModule
+    split: Split
+    batches: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return (self.data.gather(self.split, index) for index in self.batches)
+
+
+class _Blocks:
+    """A loader: sized, and iterable once per epoch."""
+
+    def __init__(
+        self, data: InMemoryDataModule, split: Split, batches: Callable[[], tuple[Tensor, ...]], steps: int
+    ) -> None:
+        self._data, self._split, self._batches, self._steps = data, split, batches, steps
+        self._size = data.block_size or min(_MAX_BLOCK, max(1, steps // _MIN_BLOCKS))
+
+    def __len__(self) -> int:
+        return math.ceil(self._steps / self._size)
+
+    def __iter__(self) -> Iterator[Block]:
+        # A generator: the epoch is read when the first block is asked for. Lightning makes its first iterator
+        # before it has put a resumed run's epoch right.
+        batches = self._batches()
+        for start in range(0, self._steps, self._size):
+            yield Block(self._data, self._split, batches[start : start + self._size])
+
+
+class InMemoryDataModule(pl.LightningDataModule):
+    """A dataset held in memory as two splits, `train` and `val`.
+
+    Batch order is a pure function of `seed` and the epoch. Splits are drawn with `split_seed`, which does not
+    move with `seed`. Images are normalised as `scaling` says.
+
+    By default the validation set is the dataset's official test set, as in Yang & Huang 2019: accuracies
+    compare to published ones, but whatever is chosen by them is chosen on the test set. With `val_fraction`
+    the validation set is a part of the training set instead and the official test set is left alone.
+
+    Args:
+        batch_size: samples per training batch; the last batch of an epoch may be smaller.
+        seed: of the run.
+        root: folder of the files; used by datasets that have any.
+        val_fraction: stratified part of the training set to validate on, in (0, 1). None: the official test
+            set, or a fifth where there is none.
+        split_seed: of val_fraction and limit.
+        limit: at most that many samples of each split, stratified, for a quick look. None: all.
+        scaling: of pixels. "standardised": each channel to mean 0 and deviation 1 over the train split. "symmetric":
+            to -1 to 1, as PyTorch's tutorials do. "unit": to 0 to 1.
+        block_size: batches per Block. None: up to 32, with at least 20 blocks an epoch.
+
+    Attributes:
+        input_shape: (C, H, W) of an image, or (F,).
+        classes: how many; None for regression.
+        train, val: the splits, after `setup`.
+        mean, std: what is taken from pixels, 0 to 255, and what they are then divided by, float32 (C, 1, 1): moments of
+            the train split, or as `scaling` says; for float inputs 0 and 1, (F,).
+
+    Raises:
+        UserError: an argument is out of range, or (in `setup`) the files are missing or damaged.
+    """
+
+    input_shape: tuple[int, ...]
+    classes: int | None
+
+    train: Split
+    val: Split
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        batch_size: int,
+        seed: int,
+        root: str | Path = "data",
+        val_fraction: float | None = None,
+        split_seed: int = 0,
+        limit: int | None = None,
+        scaling: str = "standardised",
+        block_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, optional, least in (
+            ("batch_size", batch_size, False, 1),
+            ("seed", seed, False, 0),
+            ("data.split_seed", split_seed, False, 0),
+            ("data.limit", limit, True, 1),
+            ("data.block_size", block_size, True, 1),
+        ):
+            check_whole_number(name, value, least, optional)
+        if val_fraction is not None and not (isinstance(val_fraction, int | float) and 0 < val_fraction < 1):
+            raise UserError(
+                f"data.val_fraction={val_fraction} is not between 0 and 1; give a part such as 0.1, or null."
+            )
+        if scaling not in ("standardised", *_SCALINGS):
+            raise UserError(f"data.scaling={scaling} is not known; allowed are standardised, {', '.join(_SCALINGS)}.")
+        self.batch_size = batch_size
+        self.seed = seed
+        self.root = Path(root)
+        self.val_fraction = val_fraction
+        self.split_seed = split_seed
+        self.limit = limit
+        self.scaling = scaling
+        self.block_size = block_size
+        self.device = torch.device("cpu")
+        self._fingerprint: str | None = None
+
+    def read(self) -> tuple[Split, Split | None]:
+        """The training set and the official test set, None if the dataset has none."""
+        raise NotImplementedError
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads the data, once, and moves them to the trainer's device, if there is a trainer."""
+        if not hasattr(self, "train"):
+            train, held_out = self.read()
+            train, val = self._split(train, held_out)
+            self.train, self.val = self._limited(train, 0), self._limited(val, 1)
+            self.mean, self.std = self._normalisation()
+            self.to(self.device)
+        if self.trainer is not None:
+            self.to(self.trainer.strategy.root_device)
+
+    def _split(self, train: Split, held_out: Split | None) -> tuple[Split, Split]:
+        if held_out is not None and self.val_fraction is None:
+            return train, held_out
+        fraction = _DEFAULT_FRACTION if self.val_fraction is None else self.val_fraction
+        chance = generator(self.split_seed, "split")
+        chosen = stratified_sample(train.targets, round(fraction * len(train)), chance)
+        rest = torch.ones(len(train), dtype=torch.bool).index_fill_(0, chosen, False).nonzero().flatten()
+        parts = train.part(rest), train.part(chosen)
+        present = train.targets.unique()
+        for part in parts:
+            missing = present[~torch.isin(present, part.targets)]
+            if len(missing):
+                raise UserError(
+                    f"A part of {fraction:g} for validation leaves no sample of class {missing[0].item()} "
+                    f"{'to train on' if part is parts[0] else 'to validate on'}; "
+                    "give more samples of it or another data.val_fraction."
+                )
+        return parts
+
+    def _limited(self, split: Split, counter: int) -> Split:
+        if self.limit is None or self.limit >= len(split):
+            return split
+        if self.limit < (self.classes or 1):
+            raise UserError(
+                f"data.limit={self.limit} is less than one sample per class; give at least {self.classes}, or null."
+            )
+        chance = generator(self.split_seed, "limit", counter)
+        return split.part(stratified_sample(split.targets, self.limit, chance))
+
+    def _normalisation(self) -> tuple[Tensor, Tensor]:
+        if self.scaling == "standardised":
+            return _moments(self.train.inputs)
+        shape = (self.train.inputs.shape[1], 1, 1)
+        mean, std = (torch.full(shape, value) for value in _SCALINGS[self.scaling])
+        return mean, std
+
+    def to(self, device: torch.device | str) -> None:
+        """Makes `device` the one that batches are on.
+
+        The splits themselves move there too, unless they would take half of a GPU's free memory: then they
+        stay, and each batch is moved.
+        """
+        self.device = torch.device(device)
+        home = self.device
+        if self.device.type == "cuda" and self.train.inputs.device != self.device:
+            need = sum(t.nbytes for s in (self.train, self.val) for t in (s.inputs, s.targets))
+            free, _ = torch.cuda.mem_get_info(self.device)
+            if free <= 2 * need:
+                home = torch.device("cpu")
+        self.train, self.val = self.train.to(home), self.val.to(home)
+        # Per value of a row, so that normalising runs along memory and not across three channels at a time.
+        size = self.train.rows.shape[1]
+        inverse = torch.where(self.std > 0, 1 / self.std, 1)
+        self._shift, self._scale = (v.flatten().repeat(size // v.numel()).to(self.device) for v in (self.mean, inverse))
+
+    def gather(self, split: Split, index: Tensor) -> tuple[Tensor, Tensor]:
+        """The batch at `index`, int64 (B,) on the split's device: inputs and targets on `self.device`.
+
+        Inputs are float32, normalised, (B, C, H, W) with the channel innermost in memory, or (B, F).
+        """
+        rows = split.rows.index_select(0, index).to(self.device, non_blocking=True)
+        rows = rows.float().sub_(self._shift).mul_(self._scale)
+        channels, *size = split.inputs.shape[1:]
+        inputs = rows.view(-1, *size, channels).movedim(-1, 1)
+        return inputs, split.targets.index_select(0, index).to(self.device, non_blocking=True)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(len(self.train) / self.batch_size)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of the shapes and values of both splits as used."""
+        if self._fingerprint is None:
+            digest = hashlib.sha256()
+            for tensor in (self.train.rows, self.train.targets, self.val.rows, self.val.targets):
+                digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+                digest.update(tensor.cpu().numpy().data)
+            self._fingerprint = digest.hexdigest()
+        return self._fingerprint
+
+    def train_batches(self, epoch: int) -> tuple[Tensor, ...]:
+        """The batches of an epoch as indices into `train`, int64, a pure function of seed and epoch."""
+        order = torch.randperm(len(self.train), generator=generator(self.seed, "order", epoch))
+        return order.to(self.train.targets.device).split(self.batch_size)
+
+    def train_dataloader(self) -> _Blocks:
+        def batches() -> tuple[Tensor, ...]:
+            return self.train_batches(self.trainer.current_epoch if self.trainer is not None else 0)
+
+        return _Blocks(self, self.train, batches, self.steps_per_epoch)
+
+    def val_dataloader(self) -> _Blocks:
+        batches = torch.arange(len(self.val), device=self.val.targets.device).split(_VAL_BATCH)
+        return _Blocks(self, self.val, lambda: batches, len(batches))
+
+    def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
+        """Leaves a Block as it is: what it gathers is on the device already."""
+        return batch
+
+
+def check_whole_number(name: str, value: Any, least: int, optional: bool = False) -> None:
+    """Raises UserError unless `value` is a whole number of at least `least`, or None if optional."""
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        choice = ", or null" if optional else ""
+        raise UserError(f"{name}={value} is not allowed; give a whole number of at least {least}{choice}.")
+
+
+def _moments(inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each channel, in float64 from the exact counts of the 256 values."""
+    if inputs.dtype != torch.uint8:
+        return torch.zeros(inputs.shape[1:]), torch.ones(inputs.shape[1:])
+    values = torch.arange(256, dtype=torch.float64)
+    moments = []
+    for channel in range(inputs.shape[1]):
+        share = torch.bincount(inputs[:, channel].flatten(), minlength=256).double()
+        share /= share.sum()
+        mean = (share * values).sum()
+        moments.append((mean, (share * (values - mean).square()).sum().sqrt()))
+    mean, std = torch.tensor(moments).T.float().view(2, -1, 1, 1)
+    return mean, std

@@ -1,0 +1,7 @@
+"""LightningModules: a network, its loss and its metrics."""
+
+from pathlib import Path
+
+from lr_lab.exports import public_names
+
+__getattr__ = public_names(__name__, Path(__file__).parent)

@@ -1,0 +1,136 @@
+"""Training by blocks of batches: what classification and regression share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torchmetrics import Metric, SumMetric
+
+from lr_lab.chance import stream
+from lr_lab.data.in_memory import Block
+
+
+class TrainingSummary(NamedTuple):
+    """Means over the samples of an epoch, and the mean over its steps of the gradient's Euclidean norm."""
+
+    loss: float
+    accuracy: float | None
+    gradient_norm: float
+
+
+class BlockModule(pl.LightningModule):
+    """Wraps a network; one `training_step` takes a block of batches and steps the optimizer once per batch.
+
+    Lightning's loop costs more than a millisecond a batch, as much as the step of a small network. Here it is paid
+    once per block; the steps themselves are those of one batch at a time. Nothing inside a block waits for the
+    device: sums stay there as tensors until `training_summary` reads them, once per epoch.
+
+    Args:
+        net: any network.
+        optimizer: called with the network's parameters; the learning rate is the Schedule's to set.
+        seed: dropout draws from a stream of it, anew each epoch, so that a resumed epoch draws the same.
+    """
+
+    counts_hits = False  # whether an output can be right or wrong
+
+    net: nn.Module
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        # Convolutions run fastest with the channel innermost; batches come that way from memory.
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # What is no number is the truth about a diverged run; the default would leave such batches out. A sum, as the
+        # mean of torchmetrics forgets its weights where it lets such numbers through (its issue 3434).
+        self.validation = nn.ModuleDict({"val_loss": SumMetric(nan_strategy="disable")})
+        self._make_optimizer = optimizer
+        self._seed = seed
+        self._sums = torch.zeros(3)
+        self._samples = self._steps = self._validated = 0
+
+    def criterion(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of a batch, a scalar."""
+        raise NotImplementedError
+
+    def hits(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """How many of a batch are right, a scalar; 0 where `counts_hits` is False."""
+        return outputs.new_zeros(())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.net(inputs)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return self._make_optimizer(self.net.parameters())
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(stream(self._seed, "dropout", self.current_epoch))
+        exact = torch.float32 if self.device.type == "mps" else torch.float64
+        self._sums = torch.zeros(3, dtype=exact, device=self.device)
+        self._samples = self._steps = 0
+
+    def training_step(self, block: Block, _: int) -> None:
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        parameters = list(self.net.parameters())
+        for inputs, targets in block:
+            optimizer.zero_grad()
+            outputs = self.net(inputs)
+            loss = self.criterion(outputs, targets)
+            self.manual_backward(loss)
+            optimizer.step()
+            if torch.is_autocast_enabled(self.device.type):
+                # Autocast keeps low-precision copies of the weights until its context ends: after the whole block.
+                torch.clear_autocast_cache()
+            with torch.no_grad():
+                norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+                self._sums += torch.stack((loss * len(targets), self.hits(outputs, targets), norm))
+            self._samples += len(targets)
+            self._steps += 1
+
+    def training_summary(self) -> TrainingSummary:
+        """The epoch so far; waits for the device."""
+        loss, hits, norm = self._sums.tolist()
+        accuracy = hits / self._samples if self.counts_hits else None
+        return TrainingSummary(loss / self._samples, accuracy, norm / self._steps)
+
+    def validation_step(self, block: Block, _: int) -> None:
+        for inputs, targets in block:
+            outputs = self.net(inputs)
+            self._metrics["val_loss"].update(self.criterion(outputs, targets) * len(targets))
+            self._validated += len(targets)
+            if self.counts_hits:
+                self._metrics["val_accuracy"].update(outputs, targets)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log_dict(self._take_metrics())
+
+    def evaluate(self, blocks: Iterable[Block]) -> dict[str, float]:
+        """The validation metrics as the network stands, outside of Lightning's own validation."""
+        training = self.training
+        self.eval()
+        with torch.no_grad(), self.trainer.precision_plugin.forward_context():
+            for block in blocks:
+                self.validation_step(block, 0)
+        self.train(training)
+        return {name: value.item() for name, value in self._take_metrics().items()}
+
+    @property
+    def _metrics(self) -> dict[str, Metric]:
+        return cast(dict[str, Metric], dict(self.validation))
+
+    def _take_metrics(self) -> dict[str, Tensor]:
+        values = {name: metric.compute() for name, metric in self._metrics.items()}
+        values["val_loss"] = values["val_loss"] / self._validated
+        for metric in self._metrics.values():
+            metric.reset()
+        self._validated = 0
+        return values

@@ -1,0 +1,1 @@
+"""A sweep trained as one stack of parameters."""

@@ -1,0 +1,1 @@
+"""The report of a study: tables, figures, advice and one page."""

@@ -1,0 +1,332 @@
+"""What a person should do next, from the evidence of a study: sentences, each with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil, inf, isfinite, isnan
+from statistics import fmean, stdev
+
+import pandas as pd
+
+from lr_lab.curves.diagnosis import swing
+from lr_lab.report.tables import Table, estimate, interval, number, table_metrics, unit_of_difference
+from lr_lab.run.folder import FINISHED
+from lr_lab.run.summary import SETTING_KEYS
+from lr_lab.study import inference
+from lr_lab.study.metrics import METRICS
+from lr_lab.study.runs import Runs
+from lr_lab.study.study_file import Study, config_columns
+from lr_lab.study.values import Values
+
+# A validation loss that ends this much above its lowest has risen.
+RISEN = 1.05
+# An accuracy that still gains this much over the last quarter of the epochs has not arrived: a fifth of a point.
+RISING = 0.002
+# The same gain, in swings of the accuracy from epoch to epoch: less is noise. As late_fall_to_swing in conf/analysis.
+RISING_TO_SWING = 3
+# Sequences that end with the run: with fewer epochs they are others, not the same ones stopped.
+_ENDING = ("linear", "cosine", "polynomial", "one_cycle", "wsd", "torch")
+# How many times a rate is extended at most: by a step of the grid, but a coarse grid says little of what lies beyond.
+FARTHEST = 10
+# What helps against overfitting: column of the results -> words.
+_REMEDIES = {
+    "weight_decay": "weight decay (optimizer.weight_decay=1e-4)",
+    "model.dropout": "dropout (model.dropout=0.5)",
+}
+# Seeds that tell two settings apart by the signs of their differences alone: 2 x 0.5^6 <= 0.05, twice for having picked
+# the better.
+SEEDS_FOR_SIGNS = 6
+
+
+def advise(study: Study, values: Values, runs: Runs) -> list[str]:
+    """The advice that the evidence gives rise to; [] if there is none.
+
+    Args:
+        values: of the study's settings.
+        runs: those of the study's settings, with their `setting`.
+    """
+    metric = table_metrics(study, values)[0]
+    candidates = {name: series for name in values.settings if (series := values.series(name, metric))}
+    sentences = [*_unfinished(runs), *_diverged(study, values, runs, metric)]
+    if not candidates:
+        return sentences
+    best = inference.leader(candidates, METRICS[metric].lowest)
+    sentences += _not_told_apart(study, inference.on_shared_seeds(candidates), best, metric)
+    # Who is told to stop earlier is not also told to go on for longer.
+    last = _overfitting(study, runs, best) or _rising(study, runs, best)
+    return [*sentences, *_edges(study, values, runs, metric), *last]
+
+
+def _unfinished(runs: Runs) -> list[str]:
+    counts = runs.results.loc[~runs.results["status"].isin(FINISHED), "status"].value_counts()
+    if counts.empty:
+        return []
+    states = " and ".join(f"{count} {status}" for status, count in counts.items())
+    return [
+        f"Of {len(runs.results)} runs {states}: start the same sweep again, it trains only what is missing, "
+        "and report anew."
+    ]
+
+
+def missing(study: Study, runs: Runs) -> list[str]:
+    """On settings of the study that nobody has begun to train."""
+    without = len({setting.name for setting in study.settings} - set(runs.results["setting"]))
+    if not without:
+        return []
+    return [
+        f"{without} of {len(study.settings)} settings {'has' if without == 1 else 'have'} no run yet: start the sweep "
+        "again, it trains only what is missing, and report anew."
+    ]
+
+
+def _diverged(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
+    lost = runs.results[runs.results["status"] == "diverged"]
+    sentences = []
+    for setting, rows in lost.groupby("setting", sort=False):
+        total = int((runs.finished["setting"] == setting).sum())
+        rates = ", ".join(f"{lr:g}" for lr in sorted(set(rows["lr"])))
+        # The curvature of a linear network's loss is the same everywhere: what is too high at first stays so.
+        warmup = "" if set(rows.get("model", ())) == {"linear"} else ", or put a warmup before it (warmup=linear)"
+        stable = _best_stable(values, runs.finished, rows, metric)
+        lower = (
+            f"take {stable:g}, the best rate at which none did"
+            if stable
+            else f"lower it, to {min(rows['lr']) / 3:.2g} for example"
+        )
+        sentences.append(
+            f"{len(rows)} of {total} runs of {full_label(study, str(setting))} diverged at rate {rates}: "
+            f"{lower}{warmup}."
+        )
+    return sentences
+
+
+def _else_equal(finished: pd.DataFrame) -> pd.Series:
+    """The number of the group of each run; runs of a group differ in rate and seed alone."""
+    keys = [*(key for key in SETTING_KEYS if key not in ("lr", "seed")), *config_columns(finished)]
+    known = [key for key in keys if key in finished and finished[key].notna().any()]
+    return finished.groupby(known, dropna=False).ngroup() if known else pd.Series(0, index=finished.index)
+
+
+def _best_stable(values: Values, finished: pd.DataFrame, lost: pd.DataFrame, metric: str) -> float | None:
+    """Of the rates below those of the lost runs, all else equal, the best at which none diverged; None without one."""
+    alike = _else_equal(finished)
+    below = finished[alike.isin(alike[lost.index]) & (finished["lr"] < lost["lr"].min())]
+    diverged = (below["status"] == "diverged").groupby(below["lr"]).any()
+    stable = below[below["lr"].isin(diverged.index[~diverged])].sort_values("lr", ascending=False)
+    rates = dict(zip(stable["setting"], stable["lr"], strict=True))  # of two that are as good the higher comes first
+    measured = {name: series for name in rates if (series := values.series(name, metric))}
+    return rates[inference.leader(measured, METRICS[metric].lowest)] if measured else max(rates.values(), default=None)
+
+
+def _not_told_apart(study: Study, candidates: Mapping[str, inference.Series], best: str, metric: str) -> list[str]:
+    """On the nearest of the rivals that the best setting is not known to be ahead of."""
+    sign = -1 if METRICS[metric].lowest else 1
+    rivals = {}
+    for name, series in candidates.items():
+        # Two that never got there tie, as everywhere (inference.py).
+        pairs = [(candidates[best][s], series[s]) for s in candidates[best] if s in series]
+        leads = [0.0 if a == b else sign * (a - b) for a, b in pairs]
+        # A rival may be ahead on seeds that others lack.
+        if name == best or not leads or _mean(leads) < 0:
+            continue
+        if not _ahead({best: candidates[best], name: series}, best, metric):
+            rivals[name] = leads
+    if not rivals:
+        return []
+    rival = min(rivals, key=lambda name: _mean(rivals[name]))
+    leads = rivals[rival]
+    names = f"{full_label(study, best)} and {full_label(study, rival)}"
+    if not all(map(isfinite, leads)):
+        return [
+            f"{names} are not told apart by {len(leads)} seeds, in {METRICS[metric].label}: where runs never get there "
+            f"only who is ahead counts, and that takes {SEEDS_FOR_SIGNS} seeds at least."
+        ]
+    lead = fmean(leads)
+    gap = f"{number(lead, metric)}{unit_of_difference(metric)} of {METRICS[metric].label}"
+    if len(leads) < 2:
+        return [f"{names} differ by {gap} in the one seed they share: no verdict comes from one; add seed=1,2."]
+    spread = inference.compare(candidates[best], candidates[rival])
+    bounds = interval(*((spread.low, spread.high) if sign > 0 else (-spread.high, -spread.low)), metric)
+    said = f"{names} are not told apart by {len(leads)} seeds: {gap} apart{bounds and f', {bounds}'}."
+    if lead > 0 and not bounds:
+        return [
+            f"{said} Where all differ by the same only who is ahead counts, and that takes {SEEDS_FOR_SIGNS} seeds."
+        ]
+    # One-sided at half of 5%, as the better was picked on the same runs: two-sided at 5%.
+    needed = inference.seeds_needed(lead, stdev(leads)) if lead > 0 else None
+    if needed is None or needed > 100:
+        count = "over 100 seeds" if needed is None else f"about {needed} seeds"
+        return [f"{said} If the difference is what it seems, to show it takes {count}: choose by something else."]
+    # What the seeds so far say of difference and spread is itself uncertain, and fewer than the present ones never do.
+    return [f"{said} If the difference is what it seems, {max(needed, len(leads) + 1)} seeds show it with 80% power."]
+
+
+def _mean(leads: Sequence[float]) -> float:
+    """Infinite where one of the two never got there for some seed, and 0 where each did so for another."""
+    mean = sum(leads) / len(leads)
+    return 0.0 if isnan(mean) else mean
+
+
+def _ahead(candidates: Mapping[str, inference.Series], best: str, metric: str) -> bool:
+    """Whether it is known to be the best of the candidates."""
+    name, evidence = inference.winner(candidates, METRICS[metric].lowest)
+    return name == best and inference.judge({name: evidence})[name].verdict == "reproduced"
+
+
+def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
+    """Per optimizer: whether the best rate is the highest or lowest of those tried with all else equal."""
+    finished = runs.finished
+    lowest = METRICS[metric].lowest
+    found: dict[str, tuple[inference.Series, str]] = {}
+    for _, rows in finished.groupby(_else_equal(finished), sort=False):
+        settings = rows.groupby("lr")["setting"].first()
+        series = {name: values.series(name, metric) for name in settings}
+        means = settings.map(inference.centres(series))
+        if len(means) < 2 or means.isna().all() or (rows["status"] == "diverged").all():
+            continue
+        best = float(settings.index[settings == inference.leader(series, lowest)][0])
+        optimizer = str(rows["optimizer"].iloc[0])
+        rivals = {"before": found[optimizer][0]} if optimizer in found else {}
+        rivals["this"] = series[settings[best]]
+        if inference.leader(rivals, lowest) == "this":
+            found[optimizer] = rivals["this"], _edge(study, rows, means, best, metric)
+    return [sentence for _, sentence in found.values() if sentence]
+
+
+def _edge(study: Study, rows: pd.DataFrame, means: pd.Series, best: float, metric: str) -> str:
+    rates = sorted(means.index)
+    if best not in (rates[0], rates[-1]):
+        return ""
+    inner = rates[1] if best == rates[0] else rates[-2]
+    if number(means[best], metric) == number(means[inner], metric):  # a tie asks for nothing
+        return ""
+    side = "lowest" if best == rates[0] else "highest"
+    row = rows[rows["lr"] == best].iloc[0]
+    setting = study.setting(row["setting"])
+    sequence = row.get("sequence", "constant")
+    how = "" if sequence == "constant" else f" with {sequence} by {row.get('strategy')}"
+    where = f" ({setting.group})" if setting.group else ""
+    step = min(max(best / inner, 1 / FARTHEST), FARTHEST)
+    return (
+        f"The best rate of {row['optimizer']}{how}{where}, {best:g}, is the "
+        f"{side} of the {len(rates)} tried ({METRICS[metric].label} {number(means[best], metric)}, and "
+        f"{number(means[inner], metric)} at {inner:g}): extend the grid, lr={best * step:.2g} next."
+    )
+
+
+def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
+    val, train = runs.curve(best, "val_loss"), runs.curve(best, "train_loss")
+    labels = runs.finished.loc[runs.finished["setting"] == best].get("diagnosis", pd.Series(dtype=str)).dropna()
+    if len(val) < 3 or (len(labels) and (labels == "overfitting").mean() < 0.5):
+        return []
+    least = int(val["mean"].idxmin())
+    start, end = val["mean"].iloc[least], val["mean"].iloc[-1]
+    before, after = train["mean"].iloc[least], train["mean"].iloc[-1]
+    if not (end > RISEN * start and after < before):
+        return []
+    epoch = int(val["epoch"].iloc[least])
+    accuracy = runs.curve(best, "val_accuracy")["mean"]
+    gained = accuracy.iloc[-1] - accuracy.iloc[least] if len(accuracy) == len(val) else 0
+    has = runs.finished[runs.finished["setting"] == best].iloc[0]
+    # What a network or an optimizer does not know it has no number for.
+    remedies = [f"try {words}" for key, words in _REMEDIES.items() if has.get(key) == 0]
+    if gained < RISING and has.get("sequence") not in _ENDING:
+        remedies = [f"stop there (epochs={epoch})", *remedies]
+    yet = f" (the accuracy still gains {100 * gained:.2f} points after that: only the probabilities get worse)"
+    remedy = ", or ".join(remedies)
+    return [
+        f"The winner, {full_label(study, best)}, overfits from epoch {epoch}: its validation loss rises from "
+        f"{start:.4g} to {end:.4g} while its training loss falls from {before:.4g} to {after:.4g}"
+        f"{yet if gained >= RISING else ''}{f'; {remedy}' if remedy else ''}."
+    ]
+
+
+def _rising(study: Study, runs: Runs, best: str) -> list[str]:
+    table = runs.curve(best, "val_accuracy")
+    if len(table) < 8:
+        return []
+    quarter = ceil(len(table) / 4)
+    # Means of the last and of the first epochs of the last quarter: a single epoch's noise is not a trend.
+    part = max(1, quarter // 2)
+    last = table["mean"].iloc[-quarter:]
+    gain = last.iloc[-part:].mean() - last.iloc[:part].mean()
+    if gain < max(RISING, RISING_TO_SWING * swing(table["mean"].tolist())):
+        return []
+    epochs = int(table["epoch"].iloc[-1])
+    return [
+        f"The winner, {full_label(study, best)}, still gains {100 * gain:.2f} points of validation accuracy within its "
+        f"last {quarter} epochs: train longer, epochs={2 * epochs}."
+    ]
+
+
+def full_label(study: Study, name: str) -> str:
+    """The setting's label with its group, for a sentence; in quotation marks if it has several words."""
+    setting = study.setting(name)
+    link = " " if setting.group[:1].islower() else ", "  # "0.1 with Adam", but "seq1, By Epoch"
+    label = f"{setting.label}{link}{setting.group}" if setting.group else setting.label
+    return f"“{label}”" if " " in label else label
+
+
+def headline(study: Study, values: Values) -> list[str]:
+    """What came out: which setting ended best, which converged first and where that one ended."""
+    main = table_metrics(study, values)[0]
+    measured = {name: series for name in values.settings if (series := values.series(name, main))}
+    if not measured:
+        return []
+    is_timed = "convergence_epoch" in table_metrics(study, values)
+    timed = {name: x for name in measured if is_timed and (x := values.series(name, "convergence_epoch"))}
+    best = inference.leader(measured, METRICS[main].lowest)
+    first = inference.leader(timed, lowest=True) if timed else ""
+    doubts = _doubts({main: measured, "convergence_epoch": timed})
+    seeds = {frozenset(series) for series in measured.values()}
+    decided = ""
+    if len(seeds) > 1:
+        shares_some = frozenset.intersection(*seeds)
+        decided = " Decided over the seeds that all settings share." if shares_some else " They share no seed."
+    found = estimate(values, best, main)
+    kind, count = METRICS[main], f"{found.seeds} seed{'s' * (found.seeds > 1)}"
+    unit = "%" if kind.fraction else ""
+    reading = f"{number(found.centre, main)}{unit} {interval(found.low, found.high, main)}".rstrip()
+    sentences = [f"Best {kind.label}: {full_label(study, best)}, {reading} over {count}{doubts[main]}.{decided}"]
+    soonest = estimate(values, first, "convergence_epoch").centre if first else inf
+    if main in ("val_accuracy", "val_loss") and isfinite(soonest):
+        epochs = number(soonest, "convergence_epoch")
+        # Who does not always get there is behind who does, whatever its median (inference.leader).
+        reached = {
+            name: (number(x, "convergence_epoch"), all(map(isfinite, timed[name].values())))
+            for name, x in inference.centres(timed).items()
+        }
+        as_soon = list(reached.values()).count(reached[first]) - 1
+        others = f", as {as_soon} other{'s do' if as_soon > 1 else ' does'}" if as_soon else ""
+        sentences.append(
+            f"First to converge: {full_label(study, first)}, after {epochs} epoch{'s' * (epochs != '1')}{others}, "
+            f"at a {kind.label} of {number(estimate(values, first, main).centre, main)}{unit}"
+            f"{doubts['convergence_epoch']}."
+        )
+    return sentences
+
+
+def _doubts(candidates: Mapping[str, Mapping[str, inference.Series]]) -> dict[str, str]:
+    """Metric -> that the best setting by it is not known to be the best, if it is not; decided for all at once."""
+    evidence = {
+        metric: inference.winner(inference.on_shared_seeds(series), METRICS[metric].lowest)[1]
+        for metric, series in candidates.items()
+        if len(series) > 1
+    }
+    told_apart = {metric for metric, found in inference.judge(evidence).items() if found.verdict == "reproduced"}
+    doubtful = dict.fromkeys(evidence.keys() - told_apart, "; the seeds do not tell it apart from all others")
+    return dict.fromkeys(candidates, "") | doubtful
+
+
+def outcomes(study: Study, second: Table) -> list[str]:
+    """What the second stage decided, a sentence for each metric and outcome; `second` is its table."""
+    sentences = []
+    decided = second.frame[second.frame["outcome"] != "not told apart"]
+    for (metric, outcome), rows in decided.groupby(["metric", "outcome"], sort=False):
+        pairs = [
+            f"{full_label(study, row.setting)} {outcome} than {full_label(study, row.benchmark)}"
+            + (f" by {number(abs(row.lead), metric)}{unit_of_difference(metric)}" if isfinite(row.lead) else "")
+            for row in rows.itertuples()
+        ]
+        sentences.append(f"Against the benchmarks, {METRICS[metric].label}: {', '.join(pairs)}.")
+    return sentences

@@ -1,0 +1,366 @@
+"""The figures of a study as files, PNG and SVG.
+
+A figure is an entry of the study's `figures`: `name`, `kind`, `caption`, and what its kind takes:
+
+- sequences: `lr`, `length`. The report's four sequences from r_0 = lr over `length` advances.
+- curves: `settings` (names or patterns), or `select` (a metric: the best of each group by it, with the benchmarks);
+  `column` of the histories (validation accuracy); `epochs` (only the first so many; else a closer look at the last
+  quarter stands on the right); `scale: log`. Figures of the same column in a study share their vertical axis.
+- panels: `settings`, `columns` of the histories: a panel per column, all epochs.
+- seeds: `settings`, `columns`: a line per run, for what a mean over seeds would smear, such as a jump that comes at
+  another epoch in each. `limits` of a column's axis, beyond which lines leave the picture; the columns that are `log`.
+- examples: two pictures of each class.
+- fit, path, animation: `settings` whose weights were followed (probes=descent), all at the points of `seed`; `steps` of
+  the animation. contraction: `settings` again. See descent_figures.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from math import ceil
+from pathlib import Path
+from textwrap import fill
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lr_lab.report.tables import Pick
+from lr_lab.run.folder import written_aside
+from lr_lab.schedule.sequences import Cyclic, Exponential, Inverse, InverseSqrt
+from lr_lab.study.runs import Runs
+from lr_lab.study.study_file import Study
+from lr_lab.study.values import Values
+
+# Okabe & Ito's palette, which colour-blind people can tell apart, without its yellow, which is faint on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+NEUTRAL = ("#000000", "#7F7F7F")
+DASHES = ("solid", "dashed", "dotted", "dashdot")
+
+# Losses that differ by more than this factor are drawn on a logarithmic axis.
+SPREAD = 100
+
+COLUMN_LABELS = {
+    "val_accuracy": "validation accuracy",
+    "train_accuracy": "training accuracy",
+    "val_loss": "validation loss",
+    "train_loss": "training loss",
+    "lr": "learning rate",
+    "gradient_norm": "gradient norm",
+    "probe_gradient": "norm of the probe batch's gradient",
+    "dead_units": "largest share of dead units in a layer",
+    "sharpness_to_limit": "sharpness over the stability limit",
+    "no_eval/val_accuracy": "validation accuracy without eval()",
+    "no_eval/val_loss": "validation loss without eval()",
+}
+
+# More seeds than these in one panel cannot be told apart.
+MOST_LINES = 12
+
+
+@dataclass(frozen=True)
+class Style:
+    colour: str
+    dash: str
+
+
+def styles(study: Study) -> dict[str, Style]:
+    """Setting -> colour and dash, no two alike before all pairs are used up.
+
+    Settings of one label share their colour and settings of a group their dash, where they can; before two of a group
+    share a colour, one takes another than its label's.
+    """
+    places: dict[str, int] = {}
+    found: dict[str, Style] = {}
+    for index, settings in enumerate(study.compared_groups.values()):
+        rivals: set[str] = set()
+        for setting in settings:
+            place = places.setdefault(setting.label, len(places))
+            wanted = [
+                Style(PALETTE[(place + c) % len(PALETTE)], DASHES[(index + place // len(PALETTE) + d) % len(DASHES)])
+                for d in range(len(DASHES))
+                for c in range(len(PALETTE))
+            ]
+            free = sorted(
+                (style for style in wanted if style not in found.values()), key=lambda style: style.colour in rivals
+            )
+            # Once all are used up the farthest, which hardly stands in the same figure, is taken again.
+            found[setting.name] = free[0] if free else list(found.values())[len(found) - len(wanted)]
+            rivals.add(found[setting.name].colour)
+    for place, setting in enumerate(study.benchmarks):
+        found.setdefault(setting.name, Style(NEUTRAL[place % len(NEUTRAL)], DASHES[place % 2 * 3]))
+    return found
+
+
+def chosen_settings(figure: Mapping[str, Any], study: Study, values: Values, picks: Sequence[Pick]) -> list[str]:
+    """The settings that a figure of curves shows."""
+    if "settings" in figure:
+        return values.match(figure["settings"])
+    best = [p.setting for p in picks if p.metric == figure["select"]]
+    return [*(setting.name for setting in study.benchmarks), *best]
+
+
+def labels(study: Study, names: Sequence[str]) -> dict[str, str]:
+    """Setting -> what a legend calls it: with its group where several are shown."""
+    settings = [study.setting(name) for name in names]
+    groups = {setting.group for setting in settings}
+    return {s.name: f"{s.label}, {s.group}" if s.group and len(groups) > 1 else s.label for s in settings}
+
+
+def sequences(lr: float, length: int) -> Figure:
+    """The four sequences of Yang & Huang 2019, section 3.1: the rate at positions 0 to `length`."""
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    named: dict[str, Callable[[float], Callable[[int], float]]] = {
+        "seq1 (inverse)": Inverse,
+        "seq2 (inverse sqrt)": InverseSqrt,
+        "seq3 (exponential)": Exponential,
+        "seq4 (cyclic)": Cyclic,
+    }
+    positions = range(length + 1)
+    for (label, kind), colour, dash in zip(named.items(), PALETTE, DASHES, strict=False):
+        sequence = kind(lr)
+        axes.plot(positions, [sequence(n) for n in positions], color=colour, label=label, linestyle=dash)
+    axes.set(xlabel="advances n", ylabel="learning rate r_n", ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a figure of curves shows of a column, and between which limits.
+
+    Attributes:
+        epochs, limits: of the figure; where a study has several of a column, the limits are those of all settings that
+            are judged, and of those shown, so that the figures share them.
+        closer_epochs, closer_limits: of the closer look; its limits are None where there is none.
+    """
+
+    column: str
+    epochs: tuple[float, float]
+    limits: tuple[float, float]
+    closer_epochs: tuple[float, float]
+    closer_limits: tuple[float, float] | None
+    scale: Literal["linear", "log"] = "linear"
+
+    @classmethod
+    def of(cls, figure: Mapping[str, Any], study: Study, runs: Runs, names: Sequence[str]) -> Axis:
+        """The axis of a figure, an entry of the study's figures, that shows the settings of these names."""
+        column = figure.get("column", "val_accuracy")
+        shown = pd.concat([runs.curve(name, column) for name in names])
+        last = max(2.0, float(shown["epoch"].max()))
+        alike = [f for f in study.figures if f["kind"] == "curves" and f.get("column", "val_accuracy") == column]
+        judged = [setting.name for setting in study.without_exploration.settings] if len(alike) > 1 else []
+        every = pd.concat([runs.curve(name, column) for name in dict.fromkeys([*judged, *names])])
+        late = shown[shown["epoch"] >= 0.75 * last]  # none of a single epoch
+        return cls(
+            column,
+            epochs=(1, min(last, figure.get("epochs", last))),
+            limits=_extent(every, 0.03, figure.get("scale", "linear")),
+            closer_epochs=(0.75 * last, last),
+            closer_limits=None if "epochs" in figure or late.empty else _extent(late, 0.05),
+            scale=figure.get("scale", "linear"),
+        )
+
+
+def _extent(curves: pd.DataFrame, part: float, scale: str = "linear") -> tuple[float, float]:
+    """From the lowest to the highest seed, with that part of the distance as a margin; 0.1 to 1 without curves."""
+    if curves.empty:
+        return 0.1, 1.0
+    low, high = float(curves["low"].min()), float(curves["high"].max())
+    if scale == "log":
+        margin = (high / low) ** part
+        return low / margin, high * margin
+    margin = part * (high - low) or 0.01
+    return low - margin, high + margin
+
+
+def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure:
+    """Mean over seeds, band from the lowest to the highest seed; a dot where a setting converges (median of seeds)."""
+    drawn = {name: runs.curve(name, axis.column) for name in names}
+    closer = axis.closer_limits is not None
+    figure = Figure(figsize=(10, 4.4) if closer else (6.4, 4.4), layout="constrained")
+    panels = list(figure.subplots(1, 2, width_ratios=(3, 2))) if closer else [figure.subplots()]
+    panels[0].set_yscale(axis.scale)  # first, because it takes the axis' format with it
+    look, caption = styles(study), labels(study, names)
+    for axes in panels:
+        for name, table in drawn.items():
+            colour, dash = look[name].colour, look[name].dash
+            axes.plot(table["epoch"], table["mean"], color=colour, linestyle=dash, linewidth=1.6, label=caption[name])
+            axes.fill_between(table["epoch"], table["low"], table["high"], color=colour, alpha=0.15, linewidth=0)
+        axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(axis.column, axis.column))
+        axes.locator_params(axis="x", integer=True)
+        axes.grid(alpha=0.3)
+        _in_percent(axes, axis.column)
+    panels[0].set(xlim=axis.epochs, ylim=axis.limits)
+    if closer:
+        panels[1].set(xlim=axis.closer_epochs, ylim=axis.closer_limits)
+    _mark_convergence(panels[0], runs, drawn, look)
+    _legend(figure)
+    return figure
+
+
+def _in_percent(axes: Axes, column: str) -> None:
+    """Labels an axis of accuracies with the decimals that tell its ticks apart; PercentFormatter has more or fewer."""
+    if "accuracy" in column:
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
+
+
+def _legend(figure: Figure) -> None:
+    """Below the panels, in as many columns as fit; the figure grows with its rows."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    # A figure of 10 inches is about 120 characters wide; a line's key takes 6.
+    fitting = int(12 * figure.get_figwidth()) // (6 + max(map(len, labels)))
+    columns = max(1, min(5, len(labels), fitting))
+    figure.set_figheight(figure.get_figheight() + 0.22 * (ceil(len(labels) / columns) - 1))  # inches
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def quantity(column: str) -> str:
+    """What a column measures; panels of one quantity share an axis, so that their curves can be compared."""
+    return next((word for word in ("loss", "accuracy") if column.endswith(word)), column)
+
+
+def scales(runs: Runs, names: Sequence[str], columns: Sequence[str]) -> dict[str, Literal["linear", "log"]]:
+    """Quantity -> "log" for losses of these settings that span over a factor of 100, else "linear".
+
+    So they do where one diverges, or where the training set is learned by heart.
+    """
+    found: dict[str, Literal["linear", "log"]] = dict.fromkeys(map(quantity, columns), "linear")
+    curves = [table for name in names for c in columns if quantity(c) == "loss" and len(table := runs.curve(name, c))]
+    if not curves:
+        return found
+    low, high = min(table["low"].min() for table in curves), max(table["high"].max() for table in curves)
+    return found | ({"loss": "log"} if 0 < SPREAD * low < high else {})
+
+
+def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str]) -> Figure:
+    """A panel per column of the histories, two side by side: mean over seeds, band from the lowest to the highest.
+
+    Panels of one quantity share their vertical axis.
+    """
+    figure = Figure(figsize=(10, 3.4 * ceil(len(columns) / 2)), layout="constrained")
+    grid = figure.subplots(ceil(len(columns) / 2), 2, squeeze=False).flat
+    look, caption = styles(study), labels(study, names)
+    scale = scales(runs, names, columns)
+    first: dict[str, Axes] = {}
+    for axes, column in zip_longest(grid, columns):
+        if column is None:
+            axes.set_axis_off()
+            continue
+        if (alike := first.setdefault(quantity(column), axes)) is not axes:
+            axes.sharey(alike)
+        for name in names:
+            table, colour = runs.curve(name, column), look[name].colour
+            axes.plot(table["epoch"], table["mean"], color=colour, linestyle=look[name].dash, label=caption[name])
+            axes.fill_between(table["epoch"], table["low"], table["high"], color=colour, alpha=0.15, linewidth=0)
+        axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column), yscale=scale[quantity(column)])
+        axes.locator_params(axis="x", integer=True)
+        axes.grid(alpha=0.3)
+        _in_percent(axes, column)
+    if len(names) > 1:
+        _legend(figure)
+    return figure
+
+
+def seeds(
+    study: Study,
+    runs: Runs,
+    names: Sequence[str],
+    columns: Sequence[str],
+    limits: Mapping[str, tuple[float, float]],
+    log: Sequence[str] = (),
+) -> Figure:
+    """A row of panels per setting, one per column of the histories, a line per run; a column's panels share its axis.
+
+    Of more seeds than `MOST_LINES` the first are shown, and how many there are is said.
+
+    Raises:
+        ValueError: there are no histories.
+    """
+    if runs.histories is None:
+        raise ValueError("There are no histories to draw; give the runs themselves, not one table.")
+    figure = Figure(figsize=(3.5 * len(columns), 2.3 * len(names) + 0.5), layout="constrained")
+    grid = figure.subplots(len(names), len(columns), squeeze=False, sharex=True, sharey="col")
+    caption, finished = labels(study, names), runs.finished.sort_values("seed")
+    by_run = runs.histories.groupby("run")
+    shown = {name: finished.loc[finished["setting"] == name, ["run", "seed"]].head(MOST_LINES) for name in names}
+    places = {seed: place for place, seed in enumerate(sorted({s for rows in shown.values() for s in rows["seed"]}))}
+    lines = {}
+    for name, row in zip(names, grid, strict=True):
+        for axes, column in zip(row, columns, strict=True):
+            for run, seed in shown[name].itertuples(index=False):
+                history = by_run.get_group(run).dropna(subset=column)
+                dash, colour = DASHES[places[seed] // len(PALETTE) % len(DASHES)], PALETTE[places[seed] % len(PALETTE)]
+                (lines[seed],) = axes.plot(
+                    history["epoch"] + 1, history[column], color=colour, linestyle=dash, label=f"seed {seed}"
+                )
+            axes.set_yscale("log" if column in log else "linear")
+            _in_percent(axes, column)
+            if column in limits:  # else None would fix the axis as the first setting leaves it
+                axes.set_ylim(limits[column])
+            axes.grid(alpha=0.3)
+        count = int((finished["setting"] == name).sum())
+        parts = [*caption[name].split(", "), *([f"{MOST_LINES} of {count} seeds"] if count > MOST_LINES else [])]
+        row[0].set_ylabel("\n".join(fill(part, width=24) for part in parts))  # 24 fit a panel
+    for top, bottom, column in zip(grid[0], grid[-1], columns, strict=True):
+        top.set_title(COLUMN_LABELS.get(column, column), fontsize="medium")
+        bottom.set_xlabel("epoch")
+        bottom.locator_params(axis="x", integer=True)
+    figure.legend(handles=[lines[seed] for seed in sorted(lines)], loc="outside lower center", ncols=6)
+    return figure
+
+
+def _mark_convergence(axes: Axes, runs: Runs, drawn: Mapping[str, pd.DataFrame], look: Mapping[str, Style]) -> None:
+    has_converged = False
+    first = 0 if runs.measures("val_accuracy") else 1  # a regression's steps count from 0, the axis' epochs from 1
+    for name, table in drawn.items():
+        epoch = runs.finished.loc[runs.finished["setting"] == name, "convergence_epoch"].fillna(np.inf).median() + first
+        if epoch < table["epoch"].max():  # the last epoch is that of a run that has not settled
+            height = np.interp(epoch, table["epoch"], table["mean"])
+            axes.plot([epoch], [height], "o", color=look[name].colour, markersize=6, markeredgecolor="white", zorder=3)
+            has_converged = True
+    if has_converged:
+        axes.plot([], [], "o", color="grey", markersize=6, markeredgecolor="white", label="converged, median of seeds")
+
+
+def examples(pictures: np.ndarray, classes: np.ndarray) -> Figure:
+    """Two pictures of each class, side by side.
+
+    Args:
+        pictures: uint8 (N, H, W, C) with one or three channels.
+        classes: (N,), of the pictures.
+    """
+    kinds = np.unique(classes)
+    figure = Figure(figsize=(0.9 * len(kinds), 2.2), layout="constrained")
+    grid = figure.subplots(2, len(kinds), squeeze=False)
+    for column, kind in enumerate(kinds):
+        found = pictures[classes == kind][:2]
+        for row in range(2):
+            grid[row][column].set_axis_off()
+            if row < len(found):
+                grid[row][column].imshow(found[row].squeeze(), cmap="gray", interpolation="nearest")
+        grid[0][column].set_title(str(kind), fontsize=9)
+    return figure
+
+
+def file(path: Path, ending: str) -> Path:
+    """A figure's file; its name may have dots, as in `lr_0.1`."""
+    return path.with_name(f"{path.name}.{ending}")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes path.png and path.svg; the same figure gives the same bytes."""
+    if layout := figure.get_layout_engine():  # once is enough for both files
+        layout.execute(figure)
+        figure.set_layout_engine("none")
+    with rc_context({"svg.hashsalt": path.name, "svg.fonttype": "none"}):
+        for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+            with written_aside(file(path, ending)) as aside:
+                figure.savefig(aside, format=ending, dpi=130, metadata=metadata)

@@ -1,0 +1,498 @@
+"""The tables of a report: ours beside the document's, and the two stages in which it selects its best settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import exp, floor, inf, isfinite, isnan, log, log10, nan
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import pandas as pd
+
+from lr_lab.errors import UserError
+from lr_lab.run.folder import write_text
+from lr_lab.study import inference
+from lr_lab.study.claims import Finding
+from lr_lab.study.inference import Estimate, Evidence, Verdict
+from lr_lab.study.metrics import METRICS, Metric
+from lr_lab.study.published import chance_of_fit, smallest_set
+from lr_lab.study.runs import Runs
+from lr_lab.study.study_file import Setting, Study
+from lr_lab.study.values import Values
+
+NOTHING = "–"  # the cell of a number that is not known
+_MOST_TIES = 5  # more are counted and not named
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people (`header`, `rows` of Markdown cells, `notes`) and for programs (`frame`, unrounded)."""
+
+    name: str
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    frame: pd.DataFrame
+    notes: Sequence[str] = ()
+
+    def markdown(self) -> str:
+        lines = [f"### {self.title}", "", f"| {' | '.join(self.header)} |", "|" + " --- |" * len(self.header)]
+        lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in self.rows]
+        return "\n".join([*lines, "", *(f"{note}\n" for note in self.notes)])
+
+    def write(self, folder: Path) -> None:
+        write_text(folder / f"{self.name}.csv", self.frame.to_csv(index=False))
+        write_text(folder / f"{self.name}.md", self.markdown())
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The best setting of a group by a metric, how far it is known to be the best, and those exactly as good."""
+
+    group: str
+    metric: str
+    setting: str
+    verdict: Verdict | None
+    ties: Sequence[str] = ()
+
+
+def number(value: float, metric: str, signed: bool = False) -> str:
+    """A value as a person reads it: fractions as percent, epochs that never came as "never"."""
+    kind = METRICS.get(metric, Metric(metric))
+    sign = "+" if signed else ""
+    if isnan(value):
+        return NOTHING
+    if not isfinite(value):
+        if signed:
+            return "+∞" if value > 0 else "-∞"
+        return "never" if kind.count else "not finite"
+    if kind.fraction:
+        return f"{100 * value:{sign}z.2f}"
+    return f"{value:{sign}z.1f}".removesuffix(".0") if kind.count else f"{value:{sign}.4g}"
+
+
+def unit_of_difference(metric: str) -> str:
+    """What follows the number of a difference in the metric, with the space between."""
+    if metric in METRICS and METRICS[metric].fraction:
+        return " points"
+    return next((f" {unit}s" for unit in ("epoch", "step") if metric.endswith(unit)), "")
+
+
+def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
+    """A 95% interval, both ends to the same decimals; an open end where the seeds give no bound."""
+    if (low == -inf and high == inf) or (not signed and low == inf):
+        return ""
+    kind = METRICS.get(metric, Metric(metric))
+    largest = max(abs(end) for end in (low, high, 0) if isfinite(end))
+    has_decimals = not kind.fraction and not kind.count and 1e-4 <= largest < 1e4
+
+    def end(value: float) -> str:
+        if not has_decimals or not isfinite(value):
+            return number(value, metric, signed)
+        return f"{value:{'+' if signed else ''}z.{3 - floor(log10(largest))}f}"
+
+    return f"[{'…' if low == -inf else end(low)}, {'…' if high == inf else end(high)}]"
+
+
+def estimate(values: Values, setting: str, metric: str) -> Estimate:
+    """What a setting reached, its interval within what the metric can be; nan where nothing is known."""
+    series = values.series(setting, metric) if metric in values.metrics else {}
+    if not series:
+        return Estimate(nan, -inf, inf, 0)
+    found = inference.estimate(series)
+    least, most = METRICS[metric].bounds
+    # An end that the seeds do not bound stays open.
+    low = found.low if found.low == -inf else max(found.low, least)
+    return replace(found, low=low, high=found.high if found.high == inf else min(found.high, most))
+
+
+def main_metric(values: Values) -> str:
+    """What settings are judged by first: the final accuracy, or the final loss where there is no accuracy."""
+    known = "val_accuracy" in values.metrics
+    measured = known and any(values.series(setting, "val_accuracy") for setting in values.settings)
+    return "val_accuracy" if measured else "val_loss"
+
+
+def table_metrics(study: Study, values: Values) -> list[str]:
+    """What the study's table shows, and its settings are picked by.
+
+    Raises:
+        UserError: the study names a metric that there is not, or none was measured.
+    """
+    wanted = study.metrics or (main_metric(values), "convergence_epoch")
+    if unknown := [metric for metric in wanted if metric not in METRICS]:
+        raise UserError(f"Study {study.name} has metrics={', '.join(unknown)}; known are {', '.join(METRICS)}.")
+    if not (found := [metric for metric in wanted if metric in values.metrics]):
+        raise UserError(f"{values.place} has no column {' or '.join(wanted)}, by which settings are judged.")
+    return found
+
+
+def _table(
+    name: str, title: str, rows: Sequence[Mapping[str, str]], records: Sequence[Mapping[str, Any]], notes: Sequence[str]
+) -> Table:
+    """A table of rows that map headings to cells; a column in which every cell is empty is left out."""
+    header = [heading for heading in rows[0] if any(row[heading] not in ("", NOTHING) for row in rows)]
+    return Table(
+        name, title, header, [[row[heading] for heading in header] for row in rows], pd.DataFrame(records), notes
+    )
+
+
+def comparison(study: Study, values: Values, runs: Runs) -> Table:
+    """One row per setting: what it reached over the seeds, beside the document's number and the difference to it."""
+    metrics = table_metrics(study, values)
+    records = [_comparison_record(setting, values, runs, metrics) for setting in study.settings]
+    columns = [*metrics, *(f"document_{metric}" for metric in metrics)]
+    # What several studies reached, on data of their own, has no best.
+    judged = [] if study.reads else [record for record in records if record["group"] not in study.exploration]
+    best: dict[str, list[str]] = {}
+    for column in columns:
+        # A setting whose runs do not all get there is behind those whose do (inference.leader).
+        there = [record for record in judged if _all_finite(values, record["setting"], column)] or judged
+        reached = _best([record[column] for record in there], column)
+        best[column] = [record["setting"] for record in there if record[column] == reached]
+    rows = []
+    for setting, record in zip(study.settings, records, strict=True):
+        row = {study.grouped_by.capitalize(): setting.group, "Setting": setting.label}
+        for metric in metrics:
+            unit = _unit(metric)
+            document = f"document_{metric}"
+            spread = interval(record[f"{metric}_low"], record[f"{metric}_high"], metric)
+            heading = METRICS[metric].label.capitalize() + f" ({METRICS[metric].unit})" * bool(METRICS[metric].unit)
+            row[heading] = f"{_bold(record, metric, best)} {spread}".rstrip()
+            if any(metric in setting.published for setting in study.settings):
+                row[f"Document ({unit})"] = _bold(record, document, best)
+                row[f"Difference ({unit.replace('%', 'points')})"] = number(
+                    record[f"difference_{metric}"], metric, signed=True
+                )
+        if study.benchmark:
+            row[f"Epochs to the accuracy of {study.setting(study.benchmark).label}"] = _reached(record)
+        row["Diagnosis"] = record["diagnosis"]
+        row["Rate updates"] = number(record["lr_updates"], "lr_updates")
+        row["Runs"] = f"{record['runs']}" + (f" ({record['diverged']} diverged)" if record["diverged"] else "")
+        rows.append(row)
+    return _table("comparison", "All settings", rows, records, _notes(study, runs, metrics, has_best=bool(judged)))
+
+
+def _unit(metric: str) -> str:
+    """What tells the document's column of a metric from its others."""
+    if METRICS[metric].unit:
+        return METRICS[metric].unit
+    return METRICS[metric].label.removeprefix("final ").partition(" ")[0]
+
+
+def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Sequence[str]) -> dict[str, Any]:
+    record: dict[str, Any] = {"setting": setting.name, "group": setting.group}
+    for metric in metrics:
+        found = estimate(values, setting.name, metric)
+        document = setting.published.get(metric, nan)
+        record |= {
+            metric: found.centre,
+            f"{metric}_low": found.low,
+            f"{metric}_high": found.high,
+            f"document_{metric}": document,
+            f"difference_{metric}": found.centre - document,
+        }
+    epochs = values.series(setting.name, "benchmark_epoch")
+    return record | {
+        "benchmark_epoch": median(epochs.values()) if epochs else nan,
+        "benchmark_reached": sum(map(isfinite, epochs.values())),
+        "lr_updates": nan if _is_constant(runs, setting.name) else estimate(values, setting.name, "lr_updates").centre,
+        "runs": values.run_count(setting.name),
+        "diverged": values.run_count(setting.name, "diverged"),
+        "diagnosis": _diagnosis(runs, setting.name),
+    }
+
+
+def _is_constant(runs: Runs, setting: str) -> bool:
+    """Whether there is nothing to update: a constant sequence advances, after a warmup too, and its rate stays."""
+    sequences = set(runs.of([setting]).finished["sequence"]) if "sequence" in runs.finished else set()
+    return bool(sequences) and all(str(sequence).endswith("constant") for sequence in sequences)
+
+
+def _diagnosis(runs: Runs, setting: str) -> str:
+    """The labels of the setting's runs, the most common first."""
+    if "diagnosis" not in runs.finished:
+        return ""
+    counts = runs.finished.loc[runs.finished["setting"] == setting, "diagnosis"].value_counts()
+    return (
+        str(counts.index[0]) if len(counts) == 1 else ", ".join(f"{count} {label}" for label, count in counts.items())
+    )
+
+
+def _all_finite(values: Values, setting: str, column: str) -> bool:
+    return column not in values.metrics or all(map(isfinite, values.series(setting, column).values()))
+
+
+def _best(column: Sequence[float], name: str) -> float:
+    metric = METRICS[name.removeprefix("document_")]
+    known = [] if metric.neutral else [value for value in column if isfinite(value)]
+    return (min if metric.lowest else max)(known, default=nan)
+
+
+def _bold(record: Mapping[str, Any], column: str, best: Mapping[str, Sequence[str]]) -> str:
+    text = number(record[column], column.removeprefix("document_"))
+    return f"**{text}**" if record["setting"] in best[column] else text
+
+
+def _reached(record: Mapping[str, Any]) -> str:
+    if isnan(record["benchmark_epoch"]):
+        return NOTHING
+    count = f"{record['benchmark_reached']} of {record['runs']}"
+    return f"{number(record['benchmark_epoch'], 'benchmark_epoch')} ({count})"
+
+
+def _notes(study: Study, runs: Runs, metrics: Sequence[str], has_best: bool) -> list[str]:
+    bold = "; best of a column in bold" if has_best else ""
+    notes = [
+        f"Mean and 95% interval over the seeds of each setting, for its validation set{bold}. Where a run never gets "
+        "there the median stands for the mean, and the setting is behind those whose runs all do. … is an end that the "
+        "seeds do not bound.",
+    ]
+    tolerances = sorted(set(runs.results.get("convergence_tolerance", pd.Series(dtype=float)).dropna()))
+    tolerances = tolerances or [study.tolerance] if study.tolerance else tolerances
+    if "convergence_epoch" in metrics and not runs.measures("val_accuracy"):
+        notes.append(
+            "Converged: the steps until the training loss is within 1% of the way from its lowest to its first value."
+        )
+    elif "convergence_epoch" in metrics and tolerances:
+        notes.append(
+            "Converged: the first epoch, counted from 1, whose validation accuracy (centred mean over 3 epochs) is "
+            "at least the final one (mean of the last 5) less "
+            f"{' or '.join(f'{100 * t:.1f}' for t in tolerances)} points"
+            f"{', whichever its study says' if study.reads and len(tolerances) > 1 else ''}. "
+            "A run that ends over twice that below its best has not settled and counts with its last epoch."
+        )
+    if study.benchmark and "benchmark_epoch" in runs.results:
+        notes.append(
+            f"Epochs to the accuracy of {study.setting(study.benchmark).label}: median over seeds of the first epoch "
+            "whose smoothed accuracy reaches that of this setting (mean of its last 5 epochs, over seeds), with the "
+            "number of runs that ever do; the others are censored at their last epoch."
+        )
+    if {"inverse", "inverse_sqrt", "cyclic"} & set(runs.results.get("sequence", ())):
+        notes.append(
+            "Rate updates: how often the sequence advanced. The first advance of inverse, inverse_sqrt and cyclic "
+            "leaves the rate where it is, r_1 = r_0."
+        )
+    if "val_accuracy" in metrics:
+        notes += _size_of_the_documents_set(study)
+    if momenta := momenta_of(runs.results):
+        notes.append(f"Momentum: {'; '.join(f'{optimizer} {values}' for optimizer, values in momenta.items())}.")
+    if "diagnosis" in runs.results:
+        notes.append(
+            "Diagnosis: the first rule that the losses of a run meet; healthy: none. Rules have thresholds; on runs "
+            "labelled by eye they were right for 72 of 81. results.csv has the numbers that decided."
+        )
+    return notes
+
+
+def momenta_of(results: pd.DataFrame) -> dict[str, str]:
+    """Optimizer -> the momenta that its runs had, in words; those without one are left out."""
+    if "momentum" not in results:
+        return {}
+    momenta = results.dropna(subset="momentum").groupby("optimizer")["momentum"]
+    return {str(name): ", ".join(f"{m:g}" for m in sorted(set(values))) for name, values in momenta}
+
+
+def _size_of_the_documents_set(study: Study) -> list[str]:
+    judged = study.without_exploration.settings
+    percentages = [100 * s.published["val_accuracy"] for s in judged if "val_accuracy" in s.published]
+    if not percentages:
+        return []
+    decimals = max(len(f"{percentage:.8g}".partition(".")[2]) for percentage in percentages)
+    size = smallest_set(percentages, decimals)
+    chance = chance_of_fit(percentages, decimals, size) if size else 1.0
+    if chance > 0.05:
+        return []
+    return [
+        f"The document's accuracies are all possible, as single counts, on a set of {size:,} samples and on no "
+        f"smaller one; that numbers fit so small a set by accident has a chance of {chance:.1%}."
+    ]
+
+
+def likeness(study: Study, values: Values) -> Table | None:
+    """How far each group is from the document's numbers, where several are held against the same; else None."""
+    published = [tuple(sorted(setting.published.items())) for setting in study.settings if setting.published]
+    if len(set(published)) == len(published):
+        return None
+    records, rows = [], []
+    compared = {
+        group: held
+        for group, settings in study.groups.items()
+        if (held := [setting for setting in settings if setting.published and values.run_count(setting.name)])
+    }
+    if not compared:
+        return None
+    alike = len({tuple(setting.label for setting in held) for held in compared.values()}) == 1
+    for group, held in compared.items():
+        record: dict[str, Any] = {"group": group, "settings": len(held)}
+        row = {
+            study.grouped_by.capitalize(): group,
+            "Over": "" if alike else ", ".join(setting.label for setting in held),
+        }
+        for metric in (m for m in table_metrics(study, values) if all(m in setting.published for setting in held)):
+            pairs = [(estimate(values, setting.name, metric).centre, setting.published[metric]) for setting in held]
+            if METRICS[metric].fraction:
+                record[metric] = fmean(abs(ours - document) for ours, document in pairs)
+                row[f"{METRICS[metric].label.capitalize()}: points apart"] = number(record[metric], metric)
+            else:
+                record[metric] = exp(fmean(abs(log(ours / document)) for ours, document in pairs))
+                times = f"{record[metric]:.3g}" if isfinite(record[metric]) else "∞"
+                row[f"{METRICS[metric].label.capitalize()}: times as much, or as little"] = times
+        records.append(record)
+        rows.append(row)
+    note = "Means over the settings that have a number of the document; of factors the geometric mean."
+    if not alike:
+        note += " Not all are over the same settings: compare those that share theirs."
+    return _table("likeness", "How far each is from the document's numbers", rows, records, [note])
+
+
+def pick(study: Study, values: Values) -> list[Pick]:
+    """The best setting of each group by each metric (first stage), told apart over all picks at once."""
+    shown = table_metrics(study, values)
+    metrics = dict.fromkeys(metric for metric in (shown[0], "convergence_epoch") if metric in shown)
+    picks: dict[str, tuple[str, str, str]] = {}
+    evidence: dict[str, Evidence] = {}
+    ties: dict[str, list[str]] = {}
+    for group, settings in study.compared_groups.items():
+        for metric in metrics:
+            series = {s.name: x for s in settings if (x := values.series(s.name, metric))}
+            if len(series) == 1:
+                picks[f"{group}/{metric}"] = group, metric, next(iter(series))
+            elif series:
+                name, found = inference.winner(series, METRICS[metric].lowest)
+                if found.seeds:
+                    picks[f"{group}/{metric}"] = group, metric, name
+                    evidence[f"{group}/{metric}"] = found
+                    alike = inference.on_shared_seeds(series)
+                    ties[f"{group}/{metric}"] = [s for s in series if s != name and alike[s] == alike[name]]
+    verdicts = inference.judge(evidence) if evidence else {}
+    return [Pick(*chosen, verdicts.get(key), ties.get(key, ())) for key, chosen in picks.items()]
+
+
+def selection(study: Study, picks: Sequence[Pick]) -> Table:
+    """First stage: the best setting of each group, its lead over the nearest rival, the document's choice."""
+    records, rows = [], []
+    for chosen in picks:
+        document = _published_best(study.compared_groups[chosen.group], chosen.metric)
+        told_apart = chosen.verdict is not None and chosen.verdict.verdict == "reproduced"
+        records.append(
+            {"group": chosen.group, "metric": chosen.metric, "setting": chosen.setting, "told_apart": told_apart}
+            | {"document": document[0] if document else ""}
+            | _lead_record(chosen.verdict)
+        )
+        rows.append(
+            {study.grouped_by.capitalize(): chosen.group}
+            | {"By": METRICS[chosen.metric].label, "Best": _with_ties(study, chosen.setting, chosen.ties)}
+            | _lead_cells(chosen.verdict, chosen.metric, "Lead over the nearest rival")
+            | {"Told apart": NOTHING if chosen.verdict is None else "yes" if told_apart else "no"}
+            | {"Document's best": _with_ties(study, document[0], document[1:]) if document else NOTHING}
+        )
+    note = (
+        "Best over the seeds that all of a group have. p is that of being ahead of every rival, the most doubtful one, "
+        "corrected for having been picked on the same runs and, by Holm, for all rows. Told apart: p of at most 0.05."
+    )
+    several = any(chosen.group for chosen in picks)
+    title = f"First stage: the best of each {study.grouped_by}" if several else "The best setting"
+    return _table("selection", title, rows, records, [note])
+
+
+def _published_best(settings: Sequence[Setting], metric: str) -> list[str]:
+    """The settings that share the document's best number."""
+    known = {setting.name: setting.published[metric] for setting in settings if metric in setting.published}
+    best = (min if METRICS[metric].lowest else max)(known.values(), default=nan)
+    return [name for name, value in known.items() if value == best]
+
+
+def _with_ties(study: Study, name: str, ties: Sequence[str]) -> str:
+    if len(ties) > _MOST_TIES:
+        return f"{study.setting(name).label} (and {len(ties)} others)"
+    return study.setting(name).label + (f" (and {', '.join(study.setting(tie).label for tie in ties)})" if ties else "")
+
+
+def _lead_record(verdict: Verdict | None) -> dict[str, Any]:
+    if verdict is None:
+        return {}
+    return {"lead": verdict.effect, "low": verdict.low, "high": verdict.high, "seeds": verdict.seeds, "p": verdict.p}
+
+
+def _lead_cells(verdict: Verdict | None, metric: str, heading: str) -> dict[str, str]:
+    if verdict is None:
+        return {heading: NOTHING, "p": NOTHING}
+    spread = interval(verdict.low, verdict.high, metric, signed=True)
+    return {heading: f"{number(verdict.effect, metric, signed=True)} {spread}".rstrip(), "p": p_value(verdict.p)}
+
+
+def p_value(p: float) -> str:
+    if p < 0.001:
+        return "< 0.001"
+    if p >= 0.995:
+        return "1"
+    rounded = f"{p:.3f}"
+    return f"{p:.4f}" if rounded == "0.050" else rounded  # which side of 0.05 it lies on decides
+
+
+def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> Table | None:
+    """Second stage: the best of each group against the benchmarks; None where there is nothing to compare."""
+    pairs: dict[str, tuple[Pick, Setting]] = {}
+    evidence = {}
+    for chosen in picks:
+        metric, group = chosen.metric, study.compared_groups[chosen.group]
+        candidates = sum(bool(values.series(setting.name, metric)) for setting in group)
+        for benchmark in study.benchmarks:
+            base = values.series(benchmark.name, metric)
+            if base:
+                key = f"{chosen.group}/{metric}/{benchmark.name}"
+                pairs[key] = chosen, benchmark
+                pair = values.series(chosen.setting, metric), base
+                better, worse = reversed(pair) if METRICS[metric].lowest else pair
+                evidence[key] = inference.compare(better, worse, picked_from=candidates)
+    if not pairs:
+        return None
+    words = {"reproduced": "better", "not reproduced": "worse", "undecided": "not told apart"}
+    records, rows = [], []
+    for key, verdict in inference.judge(evidence).items():
+        chosen, benchmark = pairs[key]
+        outcome = words[verdict.verdict]
+        records.append(
+            {"group": chosen.group, "metric": chosen.metric, "setting": chosen.setting, "benchmark": benchmark.name}
+            | {"outcome": outcome}
+            | _lead_record(verdict)
+        )
+        rows.append(
+            {study.grouped_by.capitalize(): chosen.group}
+            | {"By": METRICS[chosen.metric].label, "Best": study.setting(chosen.setting).label}
+            | {"Benchmark": benchmark.label}
+            | _lead_cells(verdict, chosen.metric, "Lead over the benchmark")
+            | {"So it is": outcome}
+        )
+    note = (
+        "The best was picked on these same runs: interval and p are corrected for the number that it was picked from "
+        "(Bonferroni), p also for all rows (Holm). The verdicts on claims are a family with corrections of its own: "
+        "what is better here may be undecided there."
+    )
+    title = f"Second stage: the best of each {study.grouped_by} against the benchmarks"
+    return _table("benchmarks", title, rows, records, [note])
+
+
+def verdict_frame(findings: Sequence[Finding]) -> pd.DataFrame:
+    """The content of verdicts.csv: a row per claim."""
+    columns = ["claim", "verdict", "effect", "low", "high", "seeds", "p", "document", "place", "metric", "says"]
+    rows = [
+        {
+            "claim": f.claim.name,
+            "verdict": f.verdict.verdict,
+            "effect": f.verdict.effect,
+            "low": f.verdict.low,
+            "high": f.verdict.high,
+            "seeds": f.verdict.seeds,
+            "p": f.verdict.p,
+            "document": f.document,
+            "place": f.claim.place,
+            "metric": f.claim.arguments.get("metric", ""),
+            "says": f.claim.says,
+        }
+        for f in findings
+    ]
+    return pd.DataFrame(rows, columns=columns)

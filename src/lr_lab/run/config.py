@@ -1,0 +1,255 @@
+"""From Hydra's composed configuration to a plain, checked one. Needs no torch, so that mistakes answer at once."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from lr_lab.errors import UserError
+
+CONFIG_DIR = Path(__file__).resolve().parents[3] / "conf"
+
+# What a configuration of conf/train.yaml holds; the range test adds its own group.
+_KEYS = (
+    *("lr", "epochs", "batch_size", "seed", "study", "output_dir", "init_from"),
+    *("data", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "trainer", "analysis"),
+)
+# What else may stand on a command line.
+_MORE_KEYS = ("range_test", "experiment", "hydra")
+# Groups that name a class. A warmup may be none, and of probes there may be several.
+_PARTS = ("data", "model", "optimizer", "sequence", "strategy", "trainer")
+# What belongs to a run and not to a part of it: the part's key -> what to give instead.
+_SET_ELSEWHERE = {
+    "optimizer": {"lr": "lr"},
+    "data": {"batch_size": "batch_size", "seed": "seed"},
+    "sequence": {"lr": "lr"},
+    "trainer": {"max_epochs": "epochs", "callbacks": "probes", "logger": "output_dir"},
+}
+
+# What of Lightning's Trainer is for a person to set. The rest belongs to the run (epochs, callbacks, logging), or does
+# not go with the blocks of batches that it trains on: clipping, accumulating, limits of batches.
+_TRAINER = ("accelerator", "devices", "precision", "deterministic", "benchmark", "profiler")
+_ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+_PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need its losses scaled, in probes and range tests too
+_PROFILERS = (None, "simple", "advanced", "pytorch")
+
+# The report's names of its sequences (Yang & Huang 2019, section 3.1), for those who type them.
+_ALIASES = {"seq1": "inverse", "seq2": "inverse_sqrt", "seq3": "exponential", "seq4": "cyclic"}
+
+
+def resolve(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration of one run as plain containers, interpolations resolved, top-level values checked.
+
+    Raises:
+        UserError: a value is missing, of the wrong type or out of range; the sentence names it and what is allowed.
+    """
+    try:
+        config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error
+    if isinstance(config.get("probes"), dict):
+        config["probes"] = {name: probe for name, probe in config["probes"].items() if not _is_left_over(name, probe)}
+    _check_keys(config)
+    for group, elsewhere in _SET_ELSEWHERE.items():
+        for key in config[group].keys() & elsewhere:
+            raise UserError(
+                f"{group}.{key} is not for you to set, it follows from the run; give {elsewhere[key]}= instead."
+            )
+    _check_trainer(config["trainer"])
+    config["names"]["sequence"] = _sequence_name(config)
+    config["lr"] = _rate(config["lr"])
+    if isinstance(config["data"].get("images"), str):  # whether typed with a slash at its end or not, it is one folder
+        config["data"]["images"] = os.path.normpath(config["data"]["images"])
+    tolerance = config["analysis"].get("convergence_tolerance")
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
+        raise UserError(
+            f"analysis.convergence_tolerance={tolerance} is not allowed; give a part of all images, such as 0.01."
+        )
+    if not isinstance(config["init_from"], str | None):
+        raise UserError(f"init_from={config['init_from']} is not a file; name one of initial weights, or null.")
+    for key, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+        _check_whole_number(key, config[key], least)
+    for key in ("study", "output_dir"):
+        check_name(key, config[key])
+    if "/" in config["study"] or config["study"].startswith("."):
+        raise UserError(f"study={config['study']} is not one folder's name; leave out slashes and leading dots.")
+    return config
+
+
+def _is_left_over(name: str, probe: Any) -> bool:
+    """Whether these are an experiment's settings of a probe that the command line leaves out, by its `probes=`."""
+    typed = [override.lstrip("+") for override in HydraConfig.get().overrides.task]
+    chosen = [override.removeprefix("probes=") for override in typed if override.startswith("probes=")]
+    return (
+        bool(chosen)
+        and name not in re.findall(r"\w+", chosen[-1])
+        and not any(override.startswith(f"probes.{name}.") for override in typed)
+        and isinstance(probe, dict)
+        and "_target_" not in probe
+        and (CONFIG_DIR / "probes" / f"{name}.yaml").exists()
+    )
+
+
+def _check_keys(config: dict[str, Any]) -> None:
+    """Raises UserError for what is missing, what no configuration has, and a part of a run that names no class."""
+    for key in (*_KEYS, "names"):
+        if key not in config:
+            raise UserError(f"{key} is missing; a run cannot do without, so leave out ~{key}.")
+    for key in config:
+        _check_key(key, "names", "range_test")
+    for key in ("names", "analysis"):
+        if not isinstance(config[key], dict):
+            raise UserError(f"{key}={config[key]} is not what conf/train.yaml has there; leave {key}= out.")
+    for key in ("data", "model", "optimizer", "sequence", "strategy"):
+        if key not in config["names"]:
+            raise UserError(f"names.{key} is missing; a run cannot do without, so leave out ~names.{key}.")
+    parts = {group: config[group] for group in _PARTS}
+    parts |= {"warmup": config["warmup"]} if config["warmup"] else {}
+    if isinstance(config["probes"], dict):
+        if "_target_" in config["probes"]:
+            raise UserError(
+                f"probes={config['probes']['_target_']} has no name; begin its file in conf/probes with the line "
+                "`# @package probes.<name>`."
+            )
+        parts |= {f"probes.{name}": probe for name, probe in config["probes"].items()}
+    for name, part in parts.items():
+        if not (isinstance(part, dict) and "_target_" in part):
+            group = name.partition(".")[0]
+            known = ", ".join(sorted(file.stem for file in (CONFIG_DIR / group).glob("*.yaml")))
+            raise UserError(f"{name}={part} names no class; choose {group}= one of {known}.")
+
+
+def _check_trainer(trainer: dict[str, Any]) -> None:
+    for key in trainer:
+        if key not in ("_target_", *_TRAINER):
+            raise UserError(f"trainer.{key} is not for you to set; allowed are {', '.join(_TRAINER)}.")
+    for key in ("accelerator", "devices", "precision"):
+        if key not in trainer:
+            raise UserError(f"trainer.{key} is missing; a run cannot do without, so leave out ~trainer.{key}.")
+    choices: dict[str, tuple[Any, ...]] = {
+        "accelerator": _ACCELERATORS,
+        "precision": _PRECISIONS,
+        "profiler": _PROFILERS,
+        "deterministic": (None, True, False, "warn"),
+        "benchmark": (None, True, False),
+    }
+    for key, allowed in choices.items():
+        if trainer.get(key, allowed[0]) not in allowed:
+            words = ", ".join("null" if choice is None else str(choice).lower() for choice in allowed)
+            raise UserError(f"trainer.{key}={trainer[key]} is not allowed; choose one of {words}.")
+    if trainer["devices"] not in (1, "1"):
+        raise UserError(
+            f"trainer.devices={trainer['devices']} is not 1: one run trains on one device; "
+            "to use several devices, start a sweep with -m, which puts a run on each."
+        )
+
+
+def check_name(key: str, value: Any) -> None:
+    """Raises UserError if the value of a key that names a folder is none."""
+    if not isinstance(value, str) or not value.strip():
+        raise UserError(f"{key}={value!r} is not a name; give a folder's name, such as {key}=first_look.")
+
+
+def _check_key(key: str, *others: str) -> None:
+    """Raises UserError for a key that no configuration has: Hydra lets anybody add one with a plus."""
+    if key not in (*_KEYS, *others):
+        close = difflib.get_close_matches(key, _KEYS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else "."
+        raise UserError(f"{key} is not a key of a run; allowed are {', '.join(_KEYS)}{hint}")
+
+
+def _sequence_name(config: dict[str, Any]) -> str:
+    """One name per sequence: aliases resolved, a scheduler of torch and a warmup named."""
+    name = config["names"]["sequence"]
+    name = _ALIASES.get(name, name)
+    if "scheduler" in config["sequence"]:
+        name = f"{name}-{str(config['sequence']['scheduler']).rpartition('.')[2]}"
+    return f"warmup-{name}" if config["warmup"] else name
+
+
+def compose(*overrides: str) -> dict[str, Any]:
+    """The configuration of the run that `python -m src.train *overrides` would train, for use from Python.
+
+    Raises:
+        UserError: as `resolve`.
+    """
+    GlobalHydra.instance().clear()  # inside of a hydra.main one is there already
+    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        cfg = hydra.compose("train", list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return resolve(cfg)
+
+
+def _rate(lr: Any) -> float:
+    if isinstance(lr, bool) or not isinstance(lr, int | float) or not (lr > 0 and math.isfinite(lr)):
+        raise UserError(f"lr={lr} is not a learning rate; give a finite number above 0, such as lr=0.01.")
+    return float(lr)
+
+
+def _check_whole_number(key: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{key}={value} is not allowed; give a whole number of at least {least}.")
+
+
+def start(main: Callable[[], object], when_interrupted: str) -> None:
+    """Runs a program of hydra.main's, once every choice on its command line is known to exist.
+
+    Args:
+        when_interrupted: what a person is told who stops it with Ctrl-C.
+    """
+    try:
+        check_choices(sys.argv[1:])
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print(when_interrupted, file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+
+
+def check_choices(arguments: Sequence[str]) -> None:
+    """Refuses, in a sentence, a choice on the command line that no file in conf/ answers to.
+
+    Hydra would say the same over several lines and, in a sweep, only when it comes to that run.
+
+    Args:
+        arguments: the command line, such as ``["-m", "strategy=epoch,cutof"]``.
+
+    Raises:
+        UserError: a group has no such choice.
+    """
+    for argument in arguments:
+        group, separator, choices = argument.partition("=")
+        if separator and not group.startswith(("-", "~", "hydra")):
+            _check_key(group.lstrip("+").partition("@")[0].partition(".")[0], *_MORE_KEYS)
+        folder = CONFIG_DIR / group.lstrip("+")
+        # Hydra and its plugins have choices of their own in Hydra's groups.
+        if (
+            not separator
+            or not folder.is_dir()
+            or group.startswith("hydra/")
+            or any(mark in choices for mark in "({$'\"")
+        ):
+            continue
+        known = sorted(file.stem for file in folder.glob("*.yaml"))
+        for choice in choices.replace("[", "").replace("]", "").split(","):  # of a list none is a choice, too
+            if choice.strip() not in (*known, ""):
+                close = difflib.get_close_matches(choice, known, n=1)
+                hint = f"; did you mean {close[0]}?" if close else "."
+                raise UserError(f"{group}={choice} is not a choice; allowed are {', '.join(known)}{hint}")

@@ -1,0 +1,314 @@
+"""What a run leaves on disk, shared by all that touch runs: identity, names, whole-file writing, reading.
+
+A run lives in ``<output_dir>/<study>/<run>/``. Its name is a function of its configuration, so the same
+configuration finds its own folder again and two different ones never meet. A file is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import logging
+import math
+import os
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from lr_lab.errors import RunBusy, Unwritable, UserError
+
+Row = dict[str, Any]
+
+HISTORY_COLUMNS = (
+    "epoch",
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "gradient_norm",
+    "seconds",
+)
+
+# What a finished sweep need not train again.
+FINISHED = ("completed", "diverged")
+
+# Where a run happens and what it is called do not shape its result. Everything else in the configuration does.
+_NOT_IDENTITY = {
+    None: {"study", "output_dir", "names", "analysis", "init_from"},
+    "data": {"root", "block_size"},
+    "trainer": {"accelerator", "devices", "profiler"},
+}
+
+
+def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolved configuration that shapes the result."""
+    part = {key: value for key, value in config.items() if key not in _NOT_IDENTITY[None]}
+    for group in ("data", "trainer"):
+        part[group] = {k: v for k, v in config.get(group, {}).items() if k not in _NOT_IDENTITY[group]}
+    return part
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What runs of the same result share: what shapes them, and `init_from` by its content, not by its path.
+
+    Raises:
+        UserError: the file named by `init_from` cannot be read.
+    """
+    shapes = shaping(config)
+    if config.get("init_from"):
+        try:
+            shapes["init_from"] = hashlib.sha256(Path(config["init_from"]).read_bytes()).hexdigest()
+        except OSError as error:
+            raise UserError(
+                f"init_from={config['init_from']} cannot be read ({error.strerror}); "
+                "name a file of initial weights, or leave it null to draw them from the seed."
+            ) from error
+    return shapes
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits that stand for the identity; 1 and 1.0 are the same number."""
+    text = json.dumps(_canonical(identity(config)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def run_path(config: Mapping[str, Any]) -> Path:
+    """The folder of a run: what a person looks for in words, what makes it unique in eight digits."""
+    names = config["names"]
+    words = [names["data"], names["model"], names["optimizer"], f"lr{config['lr']:g}"]
+    words += [names["sequence"], names["strategy"], f"seed{config['seed']}", config_hash(config)[:8]]
+    return Path(config["output_dir"]) / config["study"] / "-".join(words)
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yields a path to write to; when the block ends without an error, the file takes its place in one step.
+
+    Raises:
+        UserError: the folder or the file cannot be written (no permission, disk full); what was there stays.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        aside.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+
+
+def _unwritable(path: Path, error: OSError) -> Unwritable:
+    return Unwritable(
+        f"{path} cannot be written ({error.strerror or error}); free the disk or choose another output_dir."
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes rows as CSV, whole or not at all. Floats are written by `repr`, so they read back exactly."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+class RunFolder:
+    """The files of one run."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.yaml"
+        self.history_file = self.path / "history.csv"
+        self.result_file = self.path / "result.json"
+        self.log_file = self.path / "train.log"
+        self.checkpoint_file = self.path / "checkpoints" / "last.ckpt"
+        # One epoch older; only while the run trains, in case the newest is spoiled by what killed the run.
+        self.previous_checkpoint_file = self.path / "checkpoints" / "previous.ckpt"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the run, so that no other process trains it meanwhile.
+
+        The system drops the lock when the process ends, however it ends.
+
+        Raises:
+            RunBusy: another process holds it.
+            UserError: the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", blocking=False).acquire()
+        except Timeout as error:
+            raise RunBusy(f"{self.path} is being trained by another process; wait for it to end.") from error
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        with lock:
+            yield
+
+    @contextlib.contextmanager
+    def training(self, config: Mapping[str, Any], blank: Mapping[str, Any]) -> Iterator[None]:
+        """For the one process that trains this run: holds its lock, keeps its log, records its failure.
+
+        Args:
+            config: the resolved configuration.
+            blank: the result of the run before its first epoch.
+
+        Raises:
+            RunBusy: another process is training this run.
+            UserError: the folder cannot be written.
+        """
+        with self.locked(), self._logging():
+            self._remove_leftovers()
+            if not self.finished():
+                write_text(self.config_file, yaml.safe_dump(dict(config), sort_keys=False))
+                self.write_result({**(self.result() or blank), "status": "running", "error": None})
+            try:
+                yield
+            except Exception as error:
+                reason = str(error) if isinstance(error, UserError) else traceback.format_exc()
+                logging.getLogger(__name__).error("failed: %s", reason, extra={"run": self.path})
+                # What ends a stack may come after this one of its runs has ended.
+                if not self.finished():
+                    with contextlib.suppress(UserError):
+                        self.record_failure(blank, reason)
+                raise
+
+    def record_failure(self, blank: Mapping[str, Any], reason: str) -> None:
+        """Marks the run as failed, for a reason, and leaves what is known of it."""
+        self.write_result({**(self.result() or blank), "status": "failed", "error": reason})
+
+    @contextlib.contextmanager
+    def _logging(self) -> Iterator[None]:
+        try:
+            handler = logging.FileHandler(self.log_file, encoding="utf-8")
+        except OSError as error:
+            raise _unwritable(self.log_file, error) from error
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        # A process that trains several runs at once says by `run` whose log a line belongs to; without, to all.
+        handler.addFilter(lambda record: getattr(record, "run", self.path) == self.path)
+        root = logging.getLogger()
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+            handler.close()
+
+    def _remove_leftovers(self) -> None:
+        """Files that a killed process was still writing aside."""
+        for folder in (self.path, self.checkpoint_file.parent):
+            for leftover in folder.glob(".*.[0-9]*"):
+                leftover.unlink()
+
+    def config(self) -> dict[str, Any]:
+        """The content of config.yaml.
+
+        Raises:
+            UserError: it is missing or damaged.
+        """
+        try:
+            # A study may have a thousand runs, and the parser that is not C's takes 10 ms for each.
+            return yaml.load(self.config_file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"{self.config_file} cannot be read; delete {self.path} to train that run anew.") from error
+
+    def write_history(self, rows: Sequence[Row]) -> None:
+        """Writes one row per epoch; columns beyond the common ones (the probes') follow in their own order."""
+        extra = [column for column in (rows[0] if rows else ()) if column not in HISTORY_COLUMNS]
+        write_csv(self.history_file, [*HISTORY_COLUMNS, *extra], rows)
+
+    def history(self) -> list[Row]:
+        """The rows of history.csv, exactly as they were written; [] if there are none yet.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        if not self.history_file.exists():
+            return []
+        try:
+            with self.history_file.open(encoding="utf-8", newline="") as file:
+                return [{column: _number(column, text) for column, text in row.items()} for row in csv.DictReader(file)]
+        except (TypeError, ValueError) as error:  # of a row cut short, or a cell that is no number
+            raise UserError(f"{self.history_file} is damaged; delete {self.path} to train that run anew.") from error
+
+    def write_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Writes result.json and returns what it reads back as: JSON has no NaN, so such values are null."""
+        kept = _without_nonfinite(result)
+        write_text(self.result_file, json.dumps(kept, indent=2) + "\n")
+        return kept
+
+    def result(self) -> dict[str, Any] | None:
+        """The content of result.json; None if it is missing or spoiled, which both mean: not finished."""
+        try:
+            result = json.loads(self.result_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return result if isinstance(result, dict) and "status" in result else None
+
+    def finished(self) -> dict[str, Any] | None:
+        """The result of a run that needs no more training; None for any other."""
+        result = self.result()
+        return result if result and result["status"] in FINISHED else None
+
+
+def _number(column: str, text: str) -> float | int | None:
+    if text == "":
+        return None
+    return int(text) if column == "epoch" else float(text)
+
+
+def _without_nonfinite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nonfinite(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def run_folders(study: Path) -> list[RunFolder]:
+    """The runs of a study in the order of their names."""
+    return [RunFolder(file.parent) for file in sorted(study.glob("*/config.yaml"))]
+
+
+def collect_results(study: Path) -> list[dict[str, Any]]:
+    """One dict per run of the study that has left a result, with its folder's name under `run`."""
+    folders = ((folder, folder.result()) for folder in run_folders(study))
+    return [{"run": folder.path.name, **result} for folder, result in folders if result]
+
+
+def write_results(study: Path) -> Path:
+    """Writes `results.csv` of a study: a row per run, its columns the scalar keys of result.json. Returns its path."""
+    results = collect_results(study)
+    columns: dict[str, None] = {}  # a dict keeps the order in which the keys first came
+    for result in results:
+        columns.update({key: None for key, value in result.items() if not isinstance(value, dict | list)})
+    columns.pop("error", None)
+    write_csv(study / "results.csv", list(columns), results)
+    return study / "results.csv"

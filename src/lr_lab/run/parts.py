@@ -1,0 +1,255 @@
+"""The parts of a run, each built from its group of the configuration."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import hydra
+import pytorch_lightning as pl
+import torch
+from hydra.errors import InstantiationException
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from torch import nn
+
+from lr_lab.chance import stream
+from lr_lab.data.in_memory import InMemoryDataModule
+from lr_lab.errors import UserError
+from lr_lab.modules.block import BlockModule
+from lr_lab.modules.classification import Classification
+from lr_lab.modules.regression import Regression
+from lr_lab.probes.probe import Probe
+from lr_lab.run.folder import run_path
+from lr_lab.schedule.callback import Schedule
+from lr_lab.schedule.sequences import Constant, Sequence, Warmup
+
+Config = Mapping[str, Any]
+
+# Parameters of mallopt, from glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+def build(group: Config, **arguments: Any) -> Any:
+    """Hydra's instantiate, with the sentence of a refused argument instead of Hydra's own.
+
+    Raises:
+        UserError: the class cannot be imported, does not know an argument, or does not allow its value.
+    """
+    try:
+        return hydra.utils.instantiate(dict(group), **arguments, _convert_="all")
+    except InstantiationException as error:
+        raise UserError(_reason(str(error.__cause__ or "") or str(error))) from error  # an exception may have no words
+
+
+def _reason(said: str) -> str:
+    """Its first line, and the second where that is where the reason stands."""
+    first, *rest = said.splitlines()
+    return f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first
+
+
+def build_data(config: Config) -> InMemoryDataModule:
+    """The data module; nothing is read yet."""
+    return build(config["data"], batch_size=config["batch_size"], seed=config["seed"])
+
+
+def build_network(config: Config, data: InMemoryDataModule) -> nn.Module:
+    """The network with its initial weights: drawn from the seed alone, or read from `init_from`.
+
+    Raises:
+        UserError: the network does not fit the data, or `init_from` does not fit the network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream(config["seed"], "weights"))
+        net: nn.Module = build(config["model"])
+    name = config["names"]["model"]
+    for attribute in ("input_shape", "classes"):
+        if not hasattr(net, attribute):
+            raise UserError(
+                f"model={name} has no attribute {attribute}; see src/lr_lab/models/mnist_cnn.py for what it is."
+            )
+    if net.classes != config["model"].get("classes"):  # what judges a run later has its configuration, not the network
+        raise UserError(f"model={name} has {net.classes} classes: say so in its YAML, with classes: {net.classes}.")
+    if (net.input_shape, net.classes) != (data.input_shape, data.classes):
+        raise UserError(
+            f"model={config['names']['model']} takes {_shape(net)}, but data={config['names']['data']} has "
+            f"{_shape(data)}; choose another model{_overrides(config['model'], data)}."
+        )
+    if config["init_from"]:
+        try:
+            weights = torch.load(config["init_from"], map_location="cpu", weights_only=True)
+            if "state_dict" in weights:  # a run's checkpoint
+                weights = {name.removeprefix("net."): weight for name, weight in weights["state_dict"].items()}
+            net.load_state_dict(weights)
+        except Exception as error:
+            # Of a file that is none of its own torch says whatever its reader stumbled on; of wrong weights, which.
+            is_torchs = isinstance(error, RuntimeError)
+            reason = _reason(str(error)) if is_torchs else "not a file of torch.save with a state_dict"
+            raise UserError(
+                f"init_from={config['init_from']} holds no weights for model={config['names']['model']} ({reason}); "
+                "name a checkpoint of such a run, or a file that torch.save wrote of this network's state_dict."
+            ) from error
+    return net
+
+
+def _shape(part: Any) -> str:
+    outputs = "one number" if part.classes is None else f"{part.classes} classes"
+    return f"{'x'.join(map(str, part.input_shape))} in {outputs}"
+
+
+def _overrides(model: Config, data: InMemoryDataModule) -> str:
+    """What else to do, where the network's arguments can be those of the data."""
+    if data.classes is None or not {"in_channels", "size", "classes"} <= model.keys():
+        return ""
+    channels, size, _ = data.input_shape
+    return f", or override model.in_channels={channels} model.size={size} model.classes={data.classes}"
+
+
+def build_schedule(config: Config, steps_per_epoch: int) -> Schedule:
+    """Sequence, warmup and strategy; a sequence whose `total` is null ends with the run."""
+    strategy = build(config["strategy"])
+    positions = strategy.most_advances(config["epochs"], steps_per_epoch)
+    warmup = _warmup(config, positions) if config["warmup"] else None
+    length = warmup.length if warmup else 0
+    ends = "total" in config["sequence"] and config["sequence"]["total"] is None
+    rest = {"total": max(1, positions - length)} if ends else {}
+    sequence: Sequence = build(config["sequence"], lr=config["lr"], **rest)
+    return Schedule(replace(warmup, sequence=sequence) if warmup else sequence, strategy)
+
+
+def _warmup(config: Config, positions: int) -> Warmup:
+    """The warmup of a run whose rate has so many positions, before a constant rate."""
+    try:
+        warmup: Warmup = build(config["warmup"])(Constant(config["lr"]))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"warmup cannot be used here: {error}.") from error
+    if warmup.length >= positions:
+        raise UserError(
+            f"warmup.length={warmup.length} is too long: the rate of this run has {positions} positions, so it would "
+            f"never reach lr={config['lr']:g}; give a length below that, or more epochs."
+        )
+    return warmup
+
+
+def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: float) -> BlockModule:
+    """The LightningModule that the data call for, with an optimizer that starts at `lr`.
+
+    Raises:
+        UserError: the optimizer refuses an argument or the network's parameters.
+    """
+    optimizer = partial(build(config["optimizer"]), lr=lr, **_fused(config["optimizer"]))
+    try:
+        optimizer(net.parameters())
+    except (TypeError, ValueError, IndexError, RuntimeError) as error:
+        raise UserError(f"optimizer={config['names']['optimizer']} cannot be used here: {error}.") from error
+    if data.classes is None:
+        return Regression(net, optimizer, config["seed"])
+    return Classification(net, optimizer, config["seed"], data.classes)
+
+
+def _fused(optimizer: Config) -> Config:
+    """The argument that updates all weights in one pass where torch can: up to an eighth off a step with Adam."""
+    can = optimizer["_target_"] in ("torch.optim.SGD", "torch.optim.Adam", "torch.optim.AdamW")
+    return {"fused": True} if can and not optimizer.keys() & {"fused", "foreach"} else {}
+
+
+def build_probes(config: Config, net: nn.Module) -> list[Probe]:
+    """The probes chosen, in the order of their names.
+
+    Raises:
+        UserError: one refuses an argument, or the network.
+    """
+    probes: list[Probe] = [build(probe) for _, probe in sorted(config["probes"].items())]
+    for probe in probes:
+        probe.check(net)
+    return probes
+
+
+def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Trainer:
+    """The Trainer with everything switched off that the callbacks do themselves.
+
+    Raises:
+        UserError: this machine lacks the device.
+    """
+    root = str(run_path(config))
+    try:
+        return build(
+            config["trainer"],
+            max_epochs=config["epochs"],
+            callbacks=list(callbacks),
+            default_root_dir=root,  # where a profiler leaves its traces
+            plugins=[LightningEnvironment()],  # else a job of Slurm with several tasks counts as a training of several
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+    except UserError as error:
+        accelerator = config["trainer"]["accelerator"]
+        raise UserError(f"trainer.accelerator={accelerator} cannot be had here ({error}); give auto or cpu.") from error
+
+
+def prepare_process() -> None:
+    """What a process that trains needs once, before other threads compute.
+
+    Lightning's talk goes to the run's log only, numbers too small for full precision count as 0, freed memory is kept.
+    """
+    # A run is alone, whichever task of a job of Slurm trains it.
+    rank_zero_only.rank = 0  # type: ignore[attr-defined]
+    logging.getLogger("pytorch_lightning").handlers.clear()
+    logging.getLogger("pytorch_lightning").propagate = True
+    logging.captureWarnings(True)
+    # Where a network fits its data, gradients and Adam's averages of them fall below 1e-38. A CPU computes with such
+    # numbers many times slower: after 100 epochs of Adam a step of mnist_cnn took twice as long. The weights after 100
+    # more steps were the same.
+    torch.set_flush_denormal(True)  # in this thread, and in those that it starts
+    # The C library hands activations of some megabytes back to the system at every step and takes them again page by
+    # page: a quarter of mnist_cnn's step. Only glibc has, and needs, these settings (mallopt(3)).
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
+        mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)  # the largest it takes
+        mallopt(_M_TRIM_THRESHOLD, 2**30)
+
+
+# More steps per epoch than any dataset has: it lets a schedule be built before data are read.
+_MANY_STEPS = 10**9
+
+
+def check_buildable(configs: Sequence[Mapping[str, Any]], trained_here: bool = True) -> None:
+    """Builds, without reading any data, one of each combination of parts that the runs will be made of.
+
+    For a process that may import torch.
+
+    Args:
+        configs: resolved, one per run.
+        trained_here: whether it is this machine that has to have the device.
+
+    Raises:
+        UserError: a part refuses its arguments, network and data do not fit, or the device cannot be had.
+    """
+    groups = ("data", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "init_from", "lr", "epochs")
+    prepare_process()
+    for config in _distinct(configs, groups):
+        data = build_data(config)
+        net = build_network(config, data)
+        build_probes(config, net)
+        # How many steps an epoch has only the data tell; with so many nothing is refused that fits in the end.
+        rate = build_schedule(config, steps_per_epoch=_MANY_STEPS).rate
+        build_module(config, net, data, rate).configure_optimizers()
+    # Apart from the rest, as a Trainer takes 10 ms and a sweep seldom has two kinds.
+    for config in _distinct(configs, ("trainer",)) if trained_here else ():
+        build_trainer(config, [])
+
+
+def _distinct(configs: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> Iterable[Mapping[str, Any]]:
+    """The first of the configurations with the same values in these groups, for each such values."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for config in configs:
+        found.setdefault(json.dumps([config[group] for group in groups], sort_keys=True, default=str), config)
+    return found.values()

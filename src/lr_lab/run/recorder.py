@@ -1,0 +1,242 @@
+"""The record of a run, and the Lightning Callback that keeps it as the run trains."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from lr_lab.data.in_memory import InMemoryDataModule
+from lr_lab.errors import UserError
+from lr_lab.modules.block import BlockModule
+from lr_lab.run.folder import Row, RunFolder, written_aside
+from lr_lab.run.summary import METRIC_KEYS, SETTING_KEYS, has_nonfinite_loss, summarise
+from lr_lab.schedule.callback import Schedule
+
+log = logging.getLogger(__name__)
+
+
+class RunRecord:
+    """History, TensorBoard and result of one run, written epoch by epoch; needs no Trainer.
+
+    Args:
+        folder: where to.
+        config: the resolved configuration of the run.
+        data: read for its size and fingerprint.
+        trained_as: "single" or "population".
+
+    Attributes:
+        rows: the history so far, a row per epoch.
+        updates: advances of the sequence that had taken effect by the last of them.
+        wall_seconds: time spent on the run so far, over all its sittings.
+        device: in words.
+    """
+
+    def __init__(self, folder: RunFolder, config: Mapping[str, Any], data: InMemoryDataModule, trained_as: str) -> None:
+        self.folder = folder
+        self.config = config
+        self.data = data
+        self.rows: list[Row] = []
+        self.updates = 0
+        self.wall_seconds = 0.0
+        self.device = "cpu"
+        self._trained_as = trained_as
+        self._board: TensorBoardLogger | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is nothing left to train: all epochs done, or a loss that is not finite."""
+        return len(self.rows) >= self.config["epochs"] or has_nonfinite_loss(self.rows)
+
+    def open_board(self, purge_step: int | None) -> TensorBoardLogger:
+        # A killed epoch may have left points behind its checkpoint: TensorBoard drops those from `purge_step` on.
+        self._board = TensorBoardLogger(
+            self.folder.path,
+            name=None,
+            version="",
+            sub_dir="tensorboard",
+            default_hp_metric=False,
+            purge_step=purge_step,
+        )
+        return self._board
+
+    def write_epoch(self, save_checkpoint: Callable[[], None] | None = None) -> None:
+        """Writes what the newest row changes, after `open_board`; the checkpoint, if any, goes with the history."""
+        assert self._board is not None
+        row = self.rows[-1]
+        # Before the checkpoint: what a killed epoch leaves behind it here is dropped, what it lacks would stay away.
+        self._board.log_metrics({k: v for k, v in row.items() if k != "epoch" and v is not None}, row["epoch"])
+        self._board.experiment.flush()
+        self.folder.write_history(self.rows)
+        if save_checkpoint is not None:
+            save_checkpoint()
+        self.folder.write_result(self.result() | {"status": "running"})
+        # Where several runs train in one process, `run` says to whose log this goes.
+        text = ", ".join(f"{key} {value}" for key, value in row.items())
+        log.info("%s", text, extra={"run": self.folder.path})
+
+    def result(self) -> dict[str, Any]:
+        """What result.json says of the run as far as it has come."""
+        seconds = sum(row["seconds"] for row in self.rows)
+        return summarise(self.config, self.rows, self.updates) | {
+            "train_samples": len(self.data.train),
+            "wall_seconds": self.wall_seconds,
+            "samples_per_second": len(self.rows) * len(self.data.train) / seconds if seconds else None,
+            "device": self.device,
+            "trained_as": self._trained_as,
+            "data_fingerprint": self.data.fingerprint[:16],
+            "versions": versions(),
+        }
+
+    def finish(self) -> dict[str, Any]:
+        """Writes the final result, also as TensorBoard's hyper-parameters with their metrics, and returns it."""
+        result = self.result()
+        board = self._board or self.open_board(purge_step=None)
+        settings = {key: result[key] for key in SETTING_KEYS if result[key] is not None}
+        metrics = {f"final/{key}": result[key] for key in METRIC_KEYS if result[key] is not None}
+        board.log_hyperparams(settings, metrics)
+        board.experiment.add_text("diagnosis", f"{result['diagnosis']}: {result['diagnosis_evidence']}")
+        board.finalize("success")
+        self.folder.previous_checkpoint_file.unlink(missing_ok=True)
+        return self.folder.write_result(result)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "rows": list(self.rows),
+            "updates": self.updates,
+            "wall_seconds": self.wall_seconds,
+            "data_fingerprint": self.data.fingerprint,
+            "device": self.device,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up a record.
+
+        Raises:
+            UserError: the data are not those that it was made on.
+        """
+        if state_dict["data_fingerprint"] != self.data.fingerprint:
+            raise UserError(
+                f"The data have changed since {self.folder.path} was trained up to epoch {len(state_dict['rows'])}; "
+                "bring the old data back to go on, or delete that folder to start anew."
+            )
+        self.rows[:] = state_dict["rows"]
+        self.updates = state_dict["updates"]
+        self.wall_seconds = state_dict["wall_seconds"]
+        self.device = state_dict.get("device", self.device)  # a checkpoint of before has none
+
+
+class Recorder(pl.Callback):
+    """Has the record and the checkpoint written at the end of every epoch; comes last among the callbacks.
+
+    Args:
+        folder: where to.
+        config: the resolved configuration of the run.
+        schedule: read for the rate and the number of its updates.
+        data: read for its size and fingerprint.
+
+    Attributes:
+        rows: the history so far, a row per epoch.
+    """
+
+    def __init__(
+        self, folder: RunFolder, config: Mapping[str, Any], schedule: Schedule, data: InMemoryDataModule
+    ) -> None:
+        self.record = RunRecord(folder, config, data, trained_as="single")
+        self.rows = self.record.rows
+        self._folder = folder
+        self._schedule = schedule
+        self._clock = time.perf_counter()
+
+    def restore(self) -> Path | None:
+        """Takes up the history of the newest readable checkpoint; None if there is none to go on from.
+
+        Raises:
+            UserError: the data are not those that the checkpoint was trained on.
+        """
+        for file in (self._folder.checkpoint_file, self._folder.previous_checkpoint_file):
+            if not file.exists():
+                continue
+            try:
+                kept = torch.load(file, map_location="cpu", weights_only=True)["callbacks"][self.state_key]
+            except Exception as error:  # whatever a spoiled file makes torch raise
+                log.warning("%s cannot be read and is passed over: %s", file, str(error).splitlines()[0])
+                continue
+            self.load_state_dict(kept)
+            log.info("going on after epoch %d", len(self.rows))
+            return file
+        return None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.record.has_ended
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.record.device = device_name(pl_module.device)
+        self.record.open_board(purge_step=len(self.rows))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._epoch_started = time.perf_counter()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: BlockModule) -> None:  # type: ignore[override]
+        # Reading the sums waits for the device, so the clock is read after it.
+        summary = pl_module.training_summary()
+        self._trained = {
+            "lr": self._schedule.rate,
+            "train_loss": summary.loss,
+            "train_accuracy": summary.accuracy,
+            "gradient_norm": summary.gradient_norm,
+            "seconds": time.perf_counter() - self._epoch_started,
+        }
+        self.record.updates = self._schedule.index
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        self.rows.append({"epoch": trainer.current_epoch, "val_accuracy": None} | self._trained | metrics)
+        trainer.should_stop = has_nonfinite_loss(self.rows)
+        self._tick()
+        self.record.write_epoch(lambda: self._save_checkpoint(trainer))
+
+    def _save_checkpoint(self, trainer: pl.Trainer) -> None:
+        with written_aside(self._folder.checkpoint_file) as aside:
+            trainer.save_checkpoint(aside, weights_only=False)
+            if self._folder.checkpoint_file.exists():
+                self._folder.checkpoint_file.replace(self._folder.previous_checkpoint_file)
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.record.wall_seconds += now - self._clock
+        self._clock = now
+
+    def finish(self) -> dict[str, Any]:
+        """Writes the final result and returns it."""
+        self._tick()
+        return self.record.finish()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.record.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.record.load_state_dict(state_dict)
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: "cpu", or the name of the GPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def versions() -> dict[str, str]:
+    """Of what computes the numbers."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "pytorch_lightning": pl.__version__,
+    }

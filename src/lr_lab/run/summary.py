@@ -1,0 +1,82 @@
+"""From a run's configuration and history to its result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lr_lab.curves.diagnosis import Thresholds, diagnose, has_diverged, has_nonfinite_loss
+from lr_lab.run.convergence import convergence_epoch, convergence_step
+from lr_lab.run.folder import Row, config_hash
+
+# The columns of result.json that say what was asked, and those that say what came out.
+SETTING_KEYS = (
+    *("data", "model", "optimizer", "momentum", "weight_decay", "lr", "sequence", "strategy"),
+    *("seed", "epochs", "batch_size"),
+)
+METRIC_KEYS = (
+    "train_loss",
+    "val_loss",
+    "val_accuracy",
+    "best_val_accuracy",
+    "convergence_epoch",
+    "lr_updates",
+)
+
+
+def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 0) -> dict[str, Any]:
+    """The scalars of a run that its configuration and history determine.
+
+    Args:
+        config: the resolved configuration.
+        rows: the history, a row per epoch.
+        lr_updates: advances of the sequence that took effect.
+
+    Raises:
+        UserError: a threshold of the diagnosis is not usable.
+    """
+    thresholds = Thresholds.of(
+        config["analysis"].get("diagnosis")
+    )  # also before the first epoch: a mistake answers at once
+    classes, tolerance = config["model"].get("classes"), config["analysis"]["convergence_tolerance"]
+    optimizer = config["optimizer"]
+    accuracies = [row["val_accuracy"] for row in rows if row["val_accuracy"] is not None]
+    last: Mapping[str, Any] = rows[-1] if rows else {}
+    if has_nonfinite_loss(rows):
+        status = "diverged"
+    elif len(rows) < config["epochs"]:
+        status = "running"
+    else:
+        status = "diverged" if has_diverged(rows, classes) else "completed"
+    has_ended = status != "running"
+    diagnosis = diagnose(rows, classes, thresholds) if has_ended else None
+    return {
+        "status": status,
+        "study": config["study"],
+        **{group: config["names"][group] for group in ("data", "model", "optimizer")},
+        "momentum": optimizer.get("momentum"),
+        "weight_decay": optimizer.get("weight_decay"),
+        "lr": config["lr"],
+        "sequence": config["names"]["sequence"],
+        "strategy": config["names"]["strategy"],
+        "seed": config["seed"],
+        "epochs": config["epochs"],
+        "batch_size": config["batch_size"],
+        "epochs_run": len(rows),
+        "lr_updates": lr_updates,
+        "train_loss": last.get("train_loss"),
+        "val_loss": last.get("val_loss"),
+        "val_accuracy": last.get("val_accuracy"),
+        "best_val_accuracy": max(accuracies, default=None),
+        "convergence_epoch": convergence(rows, classes, tolerance, status == "diverged") if has_ended else None,
+        "diagnosis": diagnosis.label if diagnosis else None,
+        "diagnosis_evidence": diagnosis.evidence if diagnosis else None,
+        "config_hash": config_hash(config),
+    }
+
+
+def convergence(rows: Sequence[Row], classes: int | None, tolerance: float, diverged: bool) -> int | None:
+    """Counted from 1; for regression (no classes), from the loss that the first epoch began with."""
+    if classes is None:
+        return convergence_step([row["train_loss"] for row in rows], diverged)
+    return convergence_epoch([row["val_accuracy"] for row in rows], tolerance, 1 / classes, diverged)

@@ -1,0 +1,74 @@
+"""Training one run: config -> parts -> Trainer.fit -> result."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from lr_lab.errors import RunBusy, UserError
+from lr_lab.run.folder import RunFolder, run_path
+from lr_lab.run.summary import summarise
+
+# How one attempt at a run ends, beside folder.FINISHED.
+FAILED = "failed"
+BUSY = "busy"  # another process trains it
+UNWRITABLE = "unwritable"  # the disk takes no more, so nothing else of the sweep can be kept either
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]:
+    """Trains the run that a resolved configuration describes; one that is finished already is only read.
+
+    An interrupted run goes on from its last epoch, with the history it would have had without the interruption.
+
+    Returns:
+        The content of result.json; `status` is "completed" or "diverged".
+
+    Raises:
+        UserError: the configuration, the data or the folder are not usable; the sentence says what to do.
+        RunBusy: another process is training this run.
+    """
+    folder = RunFolder(run_path(config))
+    if result := folder.finished():
+        return result
+    # Here and not above: --help, a typing mistake and a finished run should not wait for torch.
+    from lr_lab.run import parts
+    from lr_lab.run.progress import RunProgress
+    from lr_lab.run.recorder import Recorder
+
+    parts.prepare_process()
+    data = parts.build_data(config)
+    net = parts.build_network(config, data)
+    with folder.training(config, blank=summarise(config, [])):
+        data.setup()
+        schedule = parts.build_schedule(config, data.steps_per_epoch)
+        module = parts.build_module(config, net, data, schedule.rate)
+        recorder = Recorder(folder, config, schedule, data)
+        checkpoint = recorder.restore()
+        if not recorder.has_ended:
+            display = [RunProgress(config["epochs"], recorder.rows)] if show_progress else []
+            callbacks = [schedule, *parts.build_probes(config, net), recorder, *display]
+            trainer = parts.build_trainer(config, callbacks)
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+        return recorder.finish()
+
+
+def attempt(config: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Trains one run in this process, whatever happens: how it ended (see above), and for a failure the reason."""
+    try:
+        return train(dict(config))["status"], None
+    except RunBusy as error:
+        return BUSY, str(error)
+    except UserError as error:
+        full = isinstance(error.__cause__, OSError) and error.__cause__.errno in _DISK_FULL
+        return UNWRITABLE if full else FAILED, str(error)
+    except Exception:
+        return FAILED, traceback.format_exc()
+
+
+def objective(result: Mapping[str, Any]) -> float | None:
+    """The number that one run is for: its final validation accuracy, or loss for regression."""
+    return result["val_loss"] if result["val_accuracy"] is None else result["val_accuracy"]

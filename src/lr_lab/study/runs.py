@@ -1,0 +1,241 @@
+"""The runs of a study as two tables, read and written: a row per run, and a row per run and epoch."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lr_lab.curves.diagnosis import Thresholds, diagnose
+from lr_lab.errors import UserError
+from lr_lab.run.folder import (
+    FINISHED,
+    HISTORY_COLUMNS,
+    Row,
+    RunFolder,
+    collect_results,
+    run_folders,
+    shaping,
+    write_text,
+    written_aside,
+)
+from lr_lab.run.summary import SETTING_KEYS, convergence
+from lr_lab.study import plateau
+from lr_lab.study.metrics import ADDED, FROM_HISTORIES, METRICS
+
+DEFAULT_TOLERANCE = 0.01
+# What advice wants to know of a run's configuration, whether runs differ in it or not.
+_ADVISED_ON = ("model.dropout",)
+
+# What is computed with, beside the metrics.
+_NUMBERS = ("seed", "lr", "epochs", "batch_size", "momentum", "weight_decay", "wall_seconds", "train_samples")
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """The runs of a study.
+
+    Attributes:
+        results: a row per run: the columns of results.csv, `run` its folder's name.
+        histories: a row per run and epoch: `run` and the columns of history.csv; None where there is only a table.
+    """
+
+    results: pd.DataFrame
+    histories: pd.DataFrame | None = None
+
+    @property
+    def finished(self) -> pd.DataFrame:
+        return self.results[self.results["status"].isin(FINISHED)]
+
+    def measures(self, column: str) -> bool:
+        """Whether any run has a number in this column of the results."""
+        return column in self.results and bool(self.results[column].notna().any())
+
+    def of(self, settings: Sequence[str]) -> Runs:
+        """Those that belong to the settings."""
+        return replace(self, results=self.results[self.results["setting"].isin(settings)])
+
+    def curve(self, setting: str, column: str) -> pd.DataFrame:
+        """Over the finished runs of a setting: `epoch` (from 1), `mean`, `low` and `high` of the seeds, `runs`.
+
+        Values that are not finite are left out; a run that ended early counts as far as it went: `runs` are those left.
+        """
+        if column not in self._curves:
+            self._curves[column] = self._all_curves(column)
+        nothing = pd.DataFrame(columns=["epoch", "mean", "low", "high", "runs"], dtype=float)
+        return self._curves[column].get(setting, nothing)
+
+    @cached_property
+    def _curves(self) -> dict[str, dict[str, pd.DataFrame]]:
+        return {}
+
+    def _all_curves(self, column: str) -> dict[str, pd.DataFrame]:
+        if self.histories is None or column not in self.histories:
+            return {}
+        settings = self.finished.set_index("run")["setting"]
+        rows = self.histories[["run", "epoch", column]].assign(setting=self.histories["run"].map(settings))
+        rows = rows[rows[column].abs() < math.inf]
+        table = rows.groupby(["setting", "epoch"])[column].agg(["mean", "min", "max", "count"]).reset_index("epoch")
+        table = table.set_axis(["epoch", "mean", "low", "high", "runs"], axis=1).assign(epoch=table["epoch"] + 1)
+        return {str(setting): part.reset_index(drop=True) for setting, part in table.groupby(level=0)}
+
+
+def read_runs(study: Path, tolerance: float | None = None, told_by: Collection[str] = ()) -> Runs:
+    """The runs of a study's folder.
+
+    Args:
+        study: the folder.
+        tolerance: of convergence; None: that of the configurations, one of each dataset and network.
+        told_by: the columns that settings and notices are told by; those that results lack come from the configuration.
+
+    Raises:
+        UserError: there is no run with a result.
+    """
+    rows = collect_results(study)
+    if not rows:
+        raise UserError(
+            f"{study} holds no run with a result; train one with "
+            f"`python -m src.train study={study.name}` or name another study."
+        )
+    folders = {folder.path.name: folder for folder in run_folders(study)}
+    results = pd.DataFrame([{key: _scalar(value) for key, value in row.items()} for row in rows])
+    results = pd.concat([results, _configuration(results, folders, told_by)], axis=1)
+    epochs = {run: folders[run].history() for run in results["run"]}
+    histories = pd.DataFrame([{"run": run, **row} for run, history in epochs.items() for row in history])
+    # A column that no run has a number in, such as the accuracy of a regression, would hold objects.
+    histories = histories.astype({column: float for column in histories if column not in ("run", "epoch")})
+    if histories.empty:
+        return Runs(results)
+    return Runs(_by_todays_rules(results, epochs, folders, tolerance), histories)
+
+
+def _scalar(value: Any) -> Any:
+    """A value for a cell: versions, a mapping of package to version, become words."""
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
+
+
+def _configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder], told_by: Collection[str]) -> pd.DataFrame:
+    """What else to know of the runs' configurations.
+
+    The columns asked for, those that advice needs, and what tells apart runs whose results say the same of their
+    setting: data.limit, say.
+    """
+    asked = [key for key in told_by if key not in results]
+    keys = [key for key in SETTING_KEYS if key in results]
+    setting = [key for key in keys if key != "seed"]
+    configs = [folders[run].config() for run in results["run"]]
+    flat = pd.DataFrame(
+        [dict(_flat(shaping(config) | {"init_from": config.get("init_from")})) for config in configs],
+        index=results.index,
+    )
+    flat = flat.reindex(columns=[*flat, *(column for column in asked if column not in flat)])  # of runs yet to come
+    chosen = [*asked, *(column for column in _ADVISED_ON if column in flat and column not in asked)]
+    for column in flat.loc[:, flat.nunique(dropna=False) > 1].columns.difference(chosen, sort=False):
+        # These may differ from seed to seed within a setting: they tell runs apart that share their seed.
+        by_seed = column == "init_from" or column.endswith("seed") or column.startswith("probes.")
+        together = pd.concat([results[keys if by_seed else setting], flat[[*chosen, column]]], axis=1)
+        if len(together.drop_duplicates()) > len(together.drop(columns=column).drop_duplicates()):
+            chosen.append(column)
+    return flat[chosen]
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """What shapes a run, below the groups of its configuration: `data.limit` and its value, say; and `init_from`."""
+    items: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            items += _flat(value, f"{prefix}{key}.")
+        elif prefix or key == "init_from":
+            items.append((f"{prefix}{key}", str(value) if isinstance(value, list) else value))
+    return items
+
+
+def _by_todays_rules(
+    results: pd.DataFrame,
+    histories: Mapping[str, Sequence[Row]],
+    folders: Mapping[str, RunFolder],
+    tolerance: float | None,
+) -> pd.DataFrame:
+    """The results with convergence and diagnosis as the rules of today see the histories, whenever they were made."""
+    configs: dict[Any, dict[str, Any]] = {}
+    judged = []
+    for row in results.to_dict("records"):
+        kind = row["data"], row["model"]
+        if kind not in configs:
+            configs[kind] = folders[row["run"]].config()
+        config = configs[kind]
+        classes = config["model"].get("classes")
+        within = tolerance or config.get("analysis", {}).get("convergence_tolerance") or DEFAULT_TOLERANCE
+        found = {"diagnosis": row.get("diagnosis"), "diagnosis_evidence": row.get("diagnosis_evidence")}
+        found |= {"convergence_epoch": None, "convergence_tolerance": within}
+        if history := histories[row["run"]]:
+            found["convergence_epoch"] = convergence(history, classes, within, row["status"] == "diverged")
+            if row["status"] in FINISHED:
+                diagnosis = diagnose(history, classes, Thresholds.of(config["analysis"]["diagnosis"]))
+                found |= {"diagnosis": diagnosis.label, "diagnosis_evidence": diagnosis.evidence}
+        judged.append(found)
+    table = pd.DataFrame(judged, index=results.index)
+    # Objects where nobody converges.
+    table["convergence_epoch"] = pd.array(table["convergence_epoch"], dtype="Float64").astype(float)
+    return results.assign(**table)
+
+
+def read_table(file: Path) -> Runs:
+    """The runs of one table, as results.csv.
+
+    Raises:
+        UserError: the file is missing, or has no column that every report needs.
+    """
+    try:
+        results = pd.read_csv(file, float_precision="round_trip")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{file} cannot be read as CSV ({reason}); name a table as results.csv of a study's report is."
+        ) from error
+    for column in ("status", "seed", "lr", "optimizer"):
+        if column not in results:
+            raise UserError(f"{file} has no column {column}; give a table as results.csv of a study's report is.")
+    for column in (*_NUMBERS, *(metric for metric in METRICS if metric in results)):
+        numbers = pd.to_numeric(results.get(column), errors="coerce")
+        if column in results and (wrong := results[column].notna() & numbers.isna()).any():
+            row = int(wrong.argmax())
+            raise UserError(
+                f"{file}, row {row + 1}: {column}={results[column].iloc[row]} is not a number; "
+                "give one, or leave it empty."
+            )
+    if not (results["seed"] % 1 == 0).all():
+        raise UserError(f"{file} has a seed that is no whole number; give every run its seed.")
+    if "run" not in results:
+        results.insert(0, "run", [f"row {number}" for number in range(1, len(results) + 1)])
+    return Runs(results)
+
+
+def read_report(folder: Path) -> Runs:
+    """The runs that a report kept: its results.csv, less what `judged` adds anew, and histories.csv.gz, if any."""
+    runs = read_table(folder / "results.csv")
+    file = folder / "histories.csv.gz"
+    if not file.exists():
+        return runs
+    histories = pd.read_csv(file, float_precision="round_trip")
+    probed = plateau.whole_network(histories.head(1)).columns.difference(["run", *HISTORY_COLUMNS])
+    added = [*ADDED, *FROM_HISTORIES, *probed]
+    return Runs(runs.results.drop(columns=added, errors="ignore"), histories)
+
+
+def write_runs(runs: Runs, measured: Runs, folder: Path) -> None:
+    """Writes results.csv, with what `judged` adds, and histories.csv.gz, if any; the same runs give the same bytes."""
+    added = measured.results[[column for column in measured.results if column not in runs.results]]
+    results = runs.results.drop(columns="error", errors="ignore").join(added)
+    write_text(folder / "results.csv", results.to_csv(index=False))
+    if runs.histories is not None:
+        text = io.BytesIO(runs.histories.to_csv(index=False).encode())
+        with written_aside(folder / "histories.csv.gz") as aside:
+            aside.write_bytes(gzip.compress(text.getvalue(), mtime=0))

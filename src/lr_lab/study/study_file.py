@@ -1,0 +1,273 @@
+"""A study: a named question with its settings, figures and what the document it follows says of them.
+
+`conf/studies/<name>.yaml` holds a study; the training side of it is `conf/experiment/<name>.yaml`, and its claims
+are `conf/claims/<name>.yaml`. A folder of runs without a file there is a study too: `discover` finds its settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from lr_lab.errors import UserError
+from lr_lab.run.folder import FINISHED
+from lr_lab.run.summary import SETTING_KEYS
+
+# The groups of the configuration: their names speak for themselves in a label.
+_SELF_EXPLAINING = ("data", "model", "optimizer", "sequence", "strategy")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A way of training, run with several seeds.
+
+    Attributes:
+        name: what claims and figures call it.
+        label: what a person reads.
+        where: column of results -> value, or list of values, of the runs that belong to it.
+        group: the settings that are compared with each other first; "" if there are no groups.
+        published: metric -> the document's number.
+    """
+
+    name: str
+    label: str
+    where: Mapping[str, Any]
+    group: str = ""
+    published: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a reader must know first, where it applies.
+
+    Attributes:
+        says: the sentence.
+        when: column of results -> value that some run must have.
+    """
+
+    says: str
+    when: Mapping[str, Any]
+
+    def applies(self, results: pd.DataFrame) -> bool:
+        return all(column in results and (results[column] == value).any() for column, value in self.when.items())
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a report needs to know beyond the runs themselves.
+
+    Attributes:
+        source: the document, for a study that follows one.
+        table: the document's name of its table of results.
+        where: what all runs of the study have in common, part of every setting's `where`.
+        settings: in the order of the tables.
+        benchmark: the setting whose final accuracy the others are timed to.
+        metrics: the columns of its table, first what settings are judged by; none: the final accuracy, or loss, and
+            convergence.
+        grouped_by: what the groups are, in a word.
+        exploration: groups that the tables show and nothing else judges.
+        matters: metric -> the difference below which two settings count as alike for every practical purpose.
+        tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
+        figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see figures.py).
+        notices: head the report of runs that they apply to.
+        conclusions: what a person drew from the runs of all settings, each a mapping with `what`, `value`, `why`.
+        choices: what the document leaves open, as mappings of the same kind.
+        unknown: sentences on what the study cannot tell.
+        reads: the studies whose results this one judges together; it has no runs of its own.
+        training: the content of conf/experiment/<name>.yaml.
+    """
+
+    name: str
+    title: str
+    question: str = ""
+    source: str = ""
+    table: str = "results"
+    where: Mapping[str, Any] = field(default_factory=dict)
+    settings: Sequence[Setting] = ()
+    benchmark: str | None = None
+    metrics: Sequence[str] = ()
+    grouped_by: str = "strategy"
+    exploration: Sequence[str] = ()
+    matters: Mapping[str, float] = field(default_factory=dict)
+    tolerance: float | None = None
+    figures: Sequence[Mapping[str, Any]] = ()
+    notices: Sequence[Notice] = ()
+    conclusions: Sequence[Mapping[str, Any]] = ()
+    choices: Sequence[Mapping[str, Any]] = ()
+    unknown: Sequence[str] = ()
+    reads: Sequence[str] = ()
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def setting(self, name: str) -> Setting:
+        return next(setting for setting in self.settings if setting.name == name)
+
+    @property
+    def groups(self) -> dict[str, list[Setting]]:
+        """The settings by group, in order."""
+        groups: dict[str, list[Setting]] = {}
+        for setting in self.settings:
+            groups.setdefault(setting.group, []).append(setting)
+        return groups
+
+    @property
+    def without_exploration(self) -> Study:
+        """The study of the settings that are judged."""
+        return replace(self, settings=[setting for setting in self.settings if setting.group not in self.exploration])
+
+    @property
+    def benchmarks(self) -> list[Setting]:
+        """What the others are held against: the benchmark with its group, or alone where all are one group."""
+        if self.benchmark is None:
+            return []
+        benchmark = self.setting(self.benchmark)
+        return self.groups[benchmark.group] if len(self.groups) > 1 else [benchmark]
+
+    @property
+    def compared_groups(self) -> dict[str, list[Setting]]:
+        """The groups whose settings rival each other: all but the benchmarks."""
+        benchmarks = self.benchmarks
+        rivals = [setting for setting in self.settings if setting not in benchmarks]
+        return replace(self, settings=rivals).groups
+
+
+def read_yaml(file: Path) -> Any:
+    """Raises UserError, with the place, if the file is not YAML."""
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def read_study(conf: Path, name: str) -> Study | None:
+    """The study of that name in the configuration folder; None if nobody wrote one.
+
+    Raises:
+        UserError: the file is malformed; the sentence names the entry.
+    """
+    file = conf / "studies" / f"{name}.yaml"
+    if not file.exists():
+        return None
+    content = dict(mapping(str(file), read_yaml(file)))
+    _check_keys(str(file), content, Study, {"name", "training", "tolerance"})
+    settings = []
+    for key, entry in mapping(f"{file}, settings", content.pop("settings", None)).items():
+        place = f"{file}, setting {key}"
+        _check_keys(place, entry, Setting, {"name"})
+        setting = Setting(name=key, **entry)
+        common = mapping(f"{file}, where", content.get("where"))
+        settings.append(replace(setting, where={**common, **mapping(f"{place}, where", setting.where)}))
+    notices = []
+    for number, entry in enumerate(content.pop("notices", None) or [], start=1):
+        _check_keys(f"{file}, notice {number}", entry, Notice, set())
+        notices.append(Notice(**entry))
+    for number, entry in enumerate(content.get("figures") or [], start=1):
+        if missing := [key for key in ("name", "kind", "caption") if key not in mapping(str(file), entry)]:
+            raise UserError(f"{file}, figure {number} has no {missing[0]}; a figure needs name, kind and caption.")
+    experiment = conf / "experiment" / f"{name}.yaml"
+    training = read_yaml(experiment) if experiment.exists() else {}
+    tolerance = training.get("analysis", {}).get("convergence_tolerance")
+    study = Study(name=name, settings=settings, notices=notices, training=training, tolerance=tolerance, **content)
+    if study.benchmark not in {None, *(setting.name for setting in settings)}:
+        raise UserError(f"{file}: benchmark={study.benchmark} is none of its settings; name one of them.")
+    return study
+
+
+def _check_keys(place: str, content: Any, kind: type, given: set[str]) -> None:
+    allowed = {f.name: f for f in fields(kind) if f.name not in given}
+    content = mapping(place, content)
+    if unknown := sorted(map(str, set(content) - set(allowed))):
+        raise UserError(f"{place} has {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}.")
+    for name, each in allowed.items():
+        if each.default is MISSING and each.default_factory is MISSING and name not in content:
+            raise UserError(f"{place} has no {name}; give it one.")
+
+
+def mapping(place: str, content: Any) -> Mapping[str, Any]:
+    if not isinstance(content or {}, Mapping):
+        raise UserError(f"{place}: {content} is not a mapping; write each entry as key: value.")
+    return content or {}
+
+
+def discover(name: str, results: pd.DataFrame) -> Study:
+    """The study of a folder of runs that no file describes: a setting for each combination of what varies."""
+    keys: list[str] = []
+    # What else varies only says the same again, such as Adam's lack of a momentum.
+    for key in [*(key for key in SETTING_KEYS if key != "seed"), *config_columns(results)]:
+        if key in results and _combinations(results, [*keys, key]) > _combinations(results, keys):
+            keys.append(key)
+    rows = results[keys].drop_duplicates().sort_values(keys) if keys else pd.DataFrame(index=[0])
+    settings = []
+    for row in rows.to_dict("records"):
+        words = [_word(str(key), value) for key, value in row.items()]
+        label = " ".join(words) or "all runs"
+        settings.append(Setting(name=label, label=label, where={str(key): value for key, value in row.items()}))
+    return Study(name=name, title=name, settings=settings, question="Which of these settings is best?")
+
+
+def config_columns(results: pd.DataFrame) -> list[str]:
+    """The columns of results that come from the configuration, such as `strategy.baseline`; a probe's have a slash."""
+    return [column for column in results if "." in str(column) and "/" not in str(column)]
+
+
+def _combinations(results: pd.DataFrame, keys: list[str]) -> int:
+    return len(results[keys].drop_duplicates()) if keys else 1
+
+
+def _word(key: str, value: Any) -> str:
+    if key in _SELF_EXPLAINING:
+        return str(value)
+    text = "null" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{key.rpartition('.')[2]}={text}"
+
+
+def assign(results: pd.DataFrame, settings: Sequence[Setting]) -> pd.Series:
+    """The name of each run's setting, by the index of `results`; missing for a run that belongs to none.
+
+    Raises:
+        UserError: results lack a column that settings are told by, two finished runs of a setting have one seed, or
+            runs of a setting differ in a choice that the study leaves open.
+    """
+    names = pd.Series(pd.NA, index=results.index, dtype="object", name="setting")
+    for setting in settings:
+        chosen = pd.Series(True, index=results.index)
+        for column, value in setting.where.items():
+            if column not in results:
+                raise UserError(
+                    f"The results have no column {column}, by which setting {setting.name} is told; "
+                    f"give a table as results.csv of the study's report is (outputs/reports/<study>)."
+                )
+            values = value if isinstance(value, list) else [value]
+            chosen &= results[column].isin(values) | (results[column].isna() & any(pd.isna(v) for v in values))
+        names[chosen] = setting.name
+    finished = results.assign(setting=names)[results["status"].isin(FINISHED)].dropna(subset="setting")
+    twice = finished[finished.duplicated(["setting", "seed"], keep=False)]
+    if len(twice):
+        first = twice.iloc[0]
+        same = twice[(twice["setting"] == first["setting"]) & (twice["seed"] == first["seed"])]
+        raise UserError(
+            f"{len(same)} runs are seed {first['seed']} of setting {first['setting']} "
+            f"({', '.join(map(str, same['run'][:3]))}); they differ in something that the study does not tell apart: "
+            "move all but one elsewhere."
+        )
+    for setting in settings:
+        _check_alike(setting, finished[finished["setting"] == setting.name])
+    return names
+
+
+def _check_alike(setting: Setting, runs: pd.DataFrame) -> None:
+    """Raises UserError where runs of one setting are not alike but for the seed: their mean would say nothing."""
+    keys = [key for key in SETTING_KEYS if key != "seed" and key in runs] + config_columns(runs)
+    for key in (key for key in keys if key not in setting.where):
+        counts = runs[key].value_counts(dropna=False)
+        if len(counts) > 1:
+            few = runs[runs[key].isin([counts.index[-1]])]
+            raise UserError(
+                f"Runs of setting {setting.name} have {key}={', '.join(str(value) for value in counts.index)}, and the "
+                f"study does not tell them apart: move those with {key}={counts.index[-1]} elsewhere "
+                f"({', '.join(map(str, few['run'][:3]))}), or name {key} in the setting's `where`."
+            )

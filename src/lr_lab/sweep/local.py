@@ -1,0 +1,251 @@
+"""The runs of a sweep at the same time on this machine: one fresh process each, a slot per GPU or CPU core."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from lr_lab.sweep.launcher import SweepLauncher, job_return
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lr_lab.sweep.processes import Answer
+    from lr_lab.sweep.runs import Run
+
+# What every run imports, imported once, in the server that their processes are forked from: they start at once, and are
+# of one state of the code.
+_PRELOAD = (
+    "lr_lab.run.training",
+    "lr_lab.sweep.local",
+    "lr_lab.run.parts",
+    "lr_lab.run.recorder",
+    "lr_lab.run.progress",
+    "torch.utils.tensorboard",
+)
+STOPS_HERE = "The sweep stops here; started again, it goes on from here."
+_TICK = 0.5  # seconds between two looks at what the runs leave on disk
+
+
+class LocalLauncher(SweepLauncher):
+    """Trains each run in a fresh process, so that one that dies takes nothing with it.
+
+    Args:
+        slots: runs at a time; None: `per_gpu` for each GPU, or one for each CPU core if the runs use no GPU.
+        per_gpu: runs at a time on each GPU.
+        max_failures: the sweep stops after this many failed runs; None: it goes on to the end.
+    """
+
+    def __init__(self, slots: int | None = None, per_gpu: int = 1, max_failures: int | None = None) -> None:
+        self.slots = slots
+        self.per_gpu = per_gpu
+        self.max_failures = max_failures
+
+    def train(self, runs: Sequence[Run], console: Console) -> None:
+        self._check_arguments()
+        self.train_singly(runs, math.inf if self.max_failures is None else self.max_failures, console)
+
+    def train_singly(self, runs: Sequence[Run], max_failures: float, console: Console) -> None:
+        """Trains what is missing, each run in a process of its own, until so many have failed."""
+        from lr_lab.sweep.processes import start_server
+
+        missing = [run.config for run in runs if not run.is_finished]
+        if not missing:
+            return
+        start_server(_PRELOAD, _target_modules(missing))
+        with console.status("Starting: torch is imported once, for all runs."):
+            gpus = _look_ahead(missing)
+        _Sweep(runs, self._environments(gpus), max_failures, console).train()
+
+    def _check_arguments(self) -> None:
+        from lr_lab.errors import UserError
+
+        for name in ("slots", "per_gpu", "max_failures"):
+            value = getattr(self, name)
+            is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            if is_count or (value is None and name != "per_gpu"):
+                continue
+            raise UserError(f"hydra.launcher.{name}={value} is not allowed; give a whole number of at least 1.")
+
+    def _environments(self, gpus: Sequence[str]) -> list[dict[str, str]]:
+        """What each slot adds to the environment: with GPUs, the one that it is for."""
+        if not gpus:
+            return [{}] * (self.slots or cpu_cores())
+        count = self.slots or self.per_gpu * len(gpus)
+        return [{"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} for slot in range(count)]
+
+    def launch_others(self, jobs: Sequence[DictConfig]) -> Sequence[JobReturn]:
+        from lr_lab.sweep.processes import Pool, start_server
+
+        start_server(["hydra"])
+        waiting = deque(enumerate(jobs))
+        running: dict[int, int] = {}
+        returns: dict[int, JobReturn] = {}
+        with Pool(self._environments([])) as pool:
+            while waiting or running:
+                while waiting and pool.free:
+                    slot, (number, job) = pool.free[0], waiting.popleft()
+                    pool.start(slot, _run_job, self.hydra_context, job, self.task_function, Singleton.get_state())
+                    running[slot] = number
+                for slot, answer in pool.wait():
+                    number = running.pop(slot)
+                    returns[number] = answer.value or _died(jobs[number], answer)
+        return [returns[number] for number in range(len(jobs))]
+
+
+def _target_modules(config: Any) -> set[str]:
+    """The modules of all classes that a configuration names."""
+    if isinstance(config, Mapping):
+        own = {config["_target_"].rpartition(".")[0]} if "_target_" in config else set()
+        return own.union(*map(_target_modules, config.values()))
+    return set().union(*map(_target_modules, config)) if isinstance(config, list | tuple) else set()
+
+
+def cpu_cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run_job(context: HydraContext, job: DictConfig, task_function: TaskFunction, state: dict[Any, Any]) -> JobReturn:
+    Singleton.set_state(state)
+    setup_globals()
+    return run_job(
+        hydra_context=context,
+        task_function=task_function,
+        config=job,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+
+
+def _died(job: DictConfig, answer: Answer) -> JobReturn:
+    returned = job_return(job)
+    returned.status, returned.return_value = JobStatus.FAILED, RuntimeError(answer.error)
+    return returned
+
+
+def _look_ahead(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The GPUs that the runs will use, as CUDA_VISIBLE_DEVICES names them, once all runs are known to be possible.
+
+    Both need torch, and so are found out in a process that may import it, and that may start CUDA.
+    """
+    from lr_lab.errors import UserError
+    from lr_lab.sweep.processes import Pool
+
+    with Pool([{}]) as pool:
+        pool.start(0, _refusal_and_gpus, configs)
+        (_, answer), *_ = pool.wait()
+    if answer.error:
+        raise UserError(f"The sweep cannot start: {answer.error.strip().splitlines()[-1]}")
+    refusal, gpus = answer.value
+    if refusal:
+        raise UserError(refusal)
+    return gpus
+
+
+def _refusal_and_gpus(configs: Sequence[Mapping[str, Any]]) -> tuple[str | None, list[str]]:
+    import torch
+
+    from lr_lab.errors import UserError
+    from lr_lab.run.parts import check_buildable
+
+    try:
+        check_buildable(configs)
+    except UserError as error:
+        return str(error), []
+    if all(config["trainer"]["accelerator"] == "cpu" for config in configs):
+        return None, []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    count = torch.cuda.device_count()
+    return None, [visible[i].strip() if i < len(visible) and visible[i] else str(i) for i in range(count)]
+
+
+def _attempt(config: Mapping[str, Any]) -> tuple[str, str | None]:
+    import torch
+
+    from lr_lab.run.training import attempt
+
+    torch.set_num_threads(1)
+    return attempt(config)
+
+
+class _Sweep:
+    """The runs of one sweep on their way through the slots."""
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        environments: Sequence[Mapping[str, str]],
+        max_failures: float,
+        console: Console,
+    ) -> None:
+        from lr_lab.sweep.display import Display
+        from lr_lab.sweep.processes import Pool
+
+        self._pool = Pool(environments)
+        self._waiting = deque(run for run in runs if not run.is_finished)
+        self._running: dict[int, Run] = {}
+        self._elsewhere: deque[Run] = deque()  # another sweep was training them when they were last looked at
+        self._max_failures = max_failures
+        self._display = Display(console, len(environments), kept=len(runs) - len(self._waiting), total=len(runs))
+
+    def train(self) -> None:
+        with self._pool, self._display:
+            while self._waiting or self._running or self._elsewhere:
+                self._fill_slots()
+                for slot, answer in self._pool.wait(_TICK):
+                    self._take(self._running.pop(slot), answer)
+                    if self._display.failed >= self._max_failures:
+                        self._display.say(STOPS_HERE)
+                        return
+                self._display.refresh(self._running, [*self._waiting, *self._elsewhere])
+
+    def _fill_slots(self) -> None:
+        for slot in self._pool.free:
+            run = self._next()
+            if run is None:
+                return
+            self._pool.start(slot, _attempt, run.config, output=run.folder.log_file)
+            self._running[slot] = run
+            self._display.started(run)
+
+    def _next(self) -> Run | None:
+        """The next run to train here. Another sweep may have finished it since, or be at it."""
+        from lr_lab.run.training import FAILED
+
+        while self._waiting:
+            run = self._waiting.popleft()
+            if not run.is_finished:
+                return run
+            self._display.ended(run)
+        for run in list(self._elsewhere):
+            if not run.is_finished and run.is_busy:
+                continue
+            self._elsewhere.remove(run)
+            if not run.is_finished and run.result()["status"] != FAILED:
+                return run  # what trained it was stopped
+            self._display.ended(run)
+        return None
+
+    def _take(self, run: Run, answer: Answer) -> None:
+        from lr_lab.run.training import BUSY, UNWRITABLE
+
+        status, reason = answer.value or (None, answer.error)
+        # Should the server die, its children look dead too, and are not.
+        if status == BUSY or (answer.error and run.is_busy):
+            self._elsewhere.append(run)
+            self._display.say(f"elsewhere {run.name}: another process is training it")
+            return
+        if not run.is_finished:
+            run.fail(reason or "The run ended before its last epoch.")
+        if status == UNWRITABLE:
+            self._max_failures = 1
+        self._display.ended(run)

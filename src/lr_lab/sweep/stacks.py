@@ -1,0 +1,183 @@
+"""The runs of a sweep trained many at once: as stacks, one per GPU (or CPU core), and singly what cannot be stacked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lr_lab.sweep.local import _PRELOAD, _TICK, STOPS_HERE, LocalLauncher, _look_ahead, _target_modules
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lr_lab.sweep.runs import Run
+
+
+class PopulationLauncher(LocalLauncher):
+    """Trains the runs that share network, data, batch size and epochs as one stack of parameters.
+
+    Runs that cannot be stacked, and those of a stack that failed, are trained as LocalLauncher does.
+
+    Args:
+        convolution: how stacked convolutions are computed: grouped, channels_last or matmul; None: the fastest.
+        graphs: whether a GPU runs blocks of steps as CUDA graphs.
+        compiled: whether the networks go through torch.compile.
+        max_members: of a stack; None: as many as fit into the memory of a GPU.
+        local: as of LocalLauncher.
+    """
+
+    def __init__(
+        self,
+        convolution: str | None = None,
+        graphs: bool = True,
+        compiled: bool = False,
+        max_members: int | None = None,
+        **local: Any,
+    ) -> None:
+        super().__init__(**local)
+        self.convolution = convolution
+        self.graphs = graphs
+        self.compiled = compiled
+        self.max_members = max_members
+
+    def train(self, runs: Sequence[Run], console: Console) -> None:
+        from lr_lab.population.membership import plan_stacks
+        from lr_lab.sweep.processes import start_server
+
+        self._check_arguments()
+        missing = [run.config for run in runs if not run.is_finished]
+        if not missing:
+            return
+        start_server([*_PRELOAD, "lr_lab.population.training"], _target_modules(missing))
+        environments = self._environments(_look_ahead(missing))
+        options = {name: getattr(self, name) for name in ("convolution", "graphs", "compiled", "max_members")}
+        stacks = plan_stacks(runs, len(environments))
+        allowed = math.inf if self.max_failures is None else self.max_failures
+        if stacks:
+            sweep = _Stacks(runs, stacks, environments, options, allowed, console)
+            sweep.train()
+            allowed -= sweep.failed
+        rest = [run for run in runs if not run.is_finished and not run.error]
+        if rest and allowed > 0:
+            self.train_singly(rest, allowed, console)
+
+    def _check_arguments(self) -> None:
+        from lr_lab.errors import UserError
+
+        super()._check_arguments()
+        choices: dict[str, Sequence[Any]] = {
+            "convolution": (None, "grouped", "channels_last", "matmul"),
+            "graphs": (True, False),
+            "compiled": (True, False),
+        }
+        for name, allowed in choices.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                words = ", ".join("null" if choice is None else str(choice).lower() for choice in allowed)
+                raise UserError(f"hydra.launcher.{name}={value} is not allowed; choose one of {words}.")
+        most = self.max_members
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+            raise UserError(f"hydra.launcher.max_members={most} is not allowed; give a whole number of at least 1.")
+
+
+def _attempt(configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, str]:
+    """Trains a stack in this process; what is wrong, by the run's folder, that training singly would not mend."""
+    import torch
+
+    from lr_lab.errors import Unwritable, UserError
+    from lr_lab.population.training import Options, train_stack
+    from lr_lab.run.folder import run_path
+
+    torch.set_num_threads(1)
+    try:
+        return train_stack(configs, Options(**options))
+    except Unwritable:  # of one run, perhaps: no reason not to train the others
+        raise
+    except UserError as error:
+        return {run_path(config).name: str(error) for config in configs}
+
+
+class _Stacks:
+    """The stacks of one sweep on their way through the slots."""
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        stacks: Sequence[Sequence[Run]],
+        environments: Sequence[Mapping[str, str]],
+        options: Mapping[str, Any],
+        max_failures: float,
+        console: Console,
+    ) -> None:
+        from lr_lab.sweep.display import Display
+        from lr_lab.sweep.processes import Pool
+
+        self._pool = Pool(environments)
+        self._waiting = [*stacks]
+        self._options = options
+        self._max_failures = max_failures
+        self._running: dict[int, Sequence[Run]] = {}
+        self._epochs: dict[int, int] = {}  # done by the stack in each slot when it was started
+        self._open = [run for stack in stacks for run in stack]
+        kept = sum(run.is_finished for run in runs)
+        self._display = Display(console, len(environments), kept=kept, total=len(runs))
+
+    @property
+    def failed(self) -> int:
+        return self._display.failed
+
+    def train(self) -> None:
+        with self._pool, self._display:
+            while self._waiting or self._running:
+                while self._waiting and self._pool.free:
+                    self._start(self._pool.free[0], self._waiting.pop(0))
+                for slot, answer in self._pool.wait(_TICK):
+                    self._take(slot, answer.value, answer.error)
+                    if self.failed >= self._max_failures:
+                        self._display.say(STOPS_HERE)
+                        return
+                self._announce()
+                shown = {slot: self._going_on(stack) for slot, stack in self._running.items()}
+                running = {slot: left[0] for slot, left in shown.items() if left}
+                self._display.refresh(running, [run for run in self._open if run not in running.values()])
+
+    def _start(self, slot: int, stack: Sequence[Run]) -> None:
+        self._running[slot] = stack
+        self._epochs[slot] = _epochs(stack)
+        configs = [run.config for run in stack]
+        self._pool.start(slot, _attempt, configs, self._options, output=stack[0].folder.log_file)
+        self._display.say(f"started   a stack of {len(stack)} runs, from {stack[0].name} to {stack[-1].name}")
+
+    def _going_on(self, stack: Sequence[Run]) -> list[Run]:
+        return [run for run in stack if run in self._open]
+
+    def _announce(self) -> None:
+        for run in [run for stack in self._running.values() for run in self._going_on(stack)]:
+            if run.is_finished:
+                self._open.remove(run)
+                self._display.ended(run)
+
+    def _take(self, slot: int, refused: Mapping[str, str] | None, error: str | None) -> None:
+        from lr_lab.sweep.runs import last_line
+
+        self._announce()
+        stack = self._running.pop(slot)
+        left = self._going_on(stack)
+        if error and _epochs(stack) > self._epochs[slot]:
+            # It got further since it was started: what ended it may have been an accident.
+            self._display.say(f"the stack of {len(stack)} runs ended early and goes on: {last_line(error)}")
+            self._waiting.insert(0, left)
+            return
+        self._open = [run for run in self._open if run not in left]
+        if error:
+            self._display.say(f"the stack of {len(stack)} runs failed, so they are trained singly: {last_line(error)}")
+        for run in left:
+            reason = (refused or {}).get(run.folder.path.name)
+            if reason and not run.is_busy:
+                run.fail(reason)
+                self._display.ended(run)
+
+
+def _epochs(stack: Sequence[Run]) -> int:
+    return sum(run.result()["epochs_run"] for run in stack)

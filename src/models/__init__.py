@@ -1,1 +1,0 @@
-"""The networks of the studies: plain nn.Modules that return logits and say which data they fit."""

@@ -1,1 +1,0 @@
-"""LightningModules: a network, its loss and its metrics."""

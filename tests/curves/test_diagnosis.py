@@ -1,0 +1,319 @@
+"""Diagnosis held to labelled curves of real runs, to hand-made shapes, and to properties of every history."""
+
+import csv
+import json
+import math
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lr_lab.curves.diagnosis import LABELS, Thresholds, diagnose
+from lr_lab.errors import UserError
+from lr_lab.run.config import CONFIG_DIR, compose
+from lr_lab.run.convergence import convergence_epoch
+from lr_lab.run.folder import RunFolder, run_path
+from lr_lab.run.summary import summarise
+from lr_lab.run.training import train
+
+CURVES = Path(__file__).parent
+SETTINGS = yaml.safe_load((CONFIG_DIR / "analysis" / "default.yaml").read_text())["diagnosis"]
+THRESHOLDS = Thresholds.of(SETTINGS)
+HELD_OUT = {
+    *("fer_digits", "mnist_schedules", "cifar_simple", "mnist_high", "cifar_small_batch", "fer_high"),
+    *("descent_line", "line_gaussian", "mnist_adam_small"),
+}
+
+
+def rows(train_losses, val_losses=None):
+    val_losses = train_losses if val_losses is None else val_losses
+    return [
+        {"epoch": epoch, "train_loss": math.nan if t is None else t, "val_loss": math.nan if v is None else v}
+        for epoch, (t, v) in enumerate(zip(train_losses, val_losses, strict=True))
+    ]
+
+
+def label(train_losses, val_losses=None, classes=10):
+    return diagnose(rows(train_losses, val_losses), classes, THRESHOLDS).label
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    """Of every labelled curve: its line of labels.csv, and what the rules say of it."""
+    labels = {line["id"]: line for line in csv.DictReader((CURVES / "labels.csv").open())}
+    runs = json.loads((CURVES / "histories.json").read_text())
+    assert len(runs) == len(labels) == len({run["id"] for run in runs})
+    found = [diagnose(rows(run["train_loss"], run["val_loss"]), run["classes"], THRESHOLDS) for run in runs]
+    return [(run["study"], labels[run["id"]], diagnosis) for run, diagnosis in zip(runs, found, strict=True)]
+
+
+def confusion(labelled):
+    """Count of each (label by eye, label by rule)."""
+    return Counter((line["label"], found.label) for _, line, found in labelled)
+
+
+def test_eight_in_nine_held_out_curves_are_labelled_as_by_eye(labelled):
+    table = confusion([curve for curve in labelled if curve[0] in HELD_OUT])
+    right = sum(table[label, label] for label in LABELS)
+    assert table.total() == 81
+    assert right >= 72, dict(table)
+
+
+def test_curves_that_set_the_thresholds_are_labelled_as_by_eye(labelled):
+    table = confusion([curve for curve in labelled if curve[0] not in HELD_OUT])
+    assert {pair for pair in table if pair[0] != pair[1]} == set()
+    assert table.total() == 79
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_every_label_has_three_curves_on_either_side(labelled, held_out):
+    count = Counter(line["label"] for study, line, _ in labelled if (study in HELD_OUT) == held_out)
+    assert set(count) == set(LABELS)
+    assert min(count.values()) >= 3
+
+
+def test_the_epoch_since_which_is_as_by_eye_within_three_for_most(labelled):
+    pairs = [(int(line["since"]), found.since) for _, line, found in labelled if line["since"] and found.since]
+    near = [abs(seen - found) <= 3 for seen, found in pairs]
+    assert len(near) >= 30
+    assert sum(near) >= 0.85 * len(near)
+
+
+def test_a_labelled_curve_is_made_again_by_its_overrides(tmp_path):
+    runs = json.loads((CURVES / "histories.json").read_text())
+    run = next(run for run in runs if run["study"] == "descent_line" and "lr=0.7" in run["overrides"])
+    config = compose(*run["overrides"].split(), f"output_dir={tmp_path}", "trainer.accelerator=cpu")
+    train(config)
+    losses = [row["val_loss"] for row in RunFolder(run_path(config)).history()]
+    assert losses == pytest.approx(run["val_loss"], rel=1e-3)
+
+
+GUESS = math.log(10)
+FALLING = [GUESS * 0.6**epoch for epoch in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("expected", "train_losses", "val_losses"),
+    [
+        ("healthy", FALLING, [0.2 + loss for loss in FALLING]),
+        ("healthy", [2.3, 1.0], None),  # two epochs have no swing
+        ("healthy", [2.3] * 20, [max(1.5, 2.3 - 0.2 * epoch) for epoch in range(20)]),  # learned, as validation says
+        ("healthy", [2.34], [2.06]),  # the mean over its first epoch lies above guessing
+        ("crawling", [2.3 - 0.01 * epoch for epoch in range(20)], None),
+        ("crawling", [2.31 - 0.0005 * epoch for epoch in range(20)], None),
+        ("stuck", [2.30262 - 0.000002 * epoch for epoch in range(20)], None),
+        ("overfitting", FALLING, [*FALLING[:6], *(FALLING[5] + 0.05 * epoch for epoch in range(14))]),
+        ("oscillating", [0.5, 1.5] * 10, None),
+        ("stuck", [2.31, 2.3] * 10, None),
+        ("stuck", [1e9] + [2.4] * 19, None),
+        ("stuck", [40.0 - epoch for epoch in range(20)], None),  # falls, but from far above guessing
+        ("diverged", [1e6, 1e5, 1e4], None),  # blew up in its first epoch
+        ("diverged", [2.3026, 40.0, 23.1], None),
+        ("stuck", [2.3026, 40.0, 23.0], None),
+        (
+            "stuck",
+            [2.303, *(2.4 - 0.01 * abs(epoch - 9) for epoch in range(1, 20))],
+            None,
+        ),  # up, and not all the way down
+        ("healthy", [1.9 - 0.0005 * epoch for epoch in range(20)], None),  # hardly falls, at one rate throughout
+        ("collapsed", [*FALLING[:8], *[2.31] * 12], None),
+        ("collapsed", [2.3, 2.0, 1.0, 0.5, 0.1, *[1.6] * 7], [2.3, 2.0, *[2.4] * 10]),  # and overfits
+        ("collapsed", [0.5, 23.0], None),  # ten times the loss of guessing and not more
+        ("diverged", [0.5, 23.1], None),
+        ("collapsed", [0.2, 0.1, 0.08, *[2.303] * 12], None),  # learned most of it within its first epoch
+        ("diverged", [*FALLING[:8], None], None),
+        ("diverged", FALLING, [*FALLING[:19], math.inf]),
+        ("diverged", [2.3, 2.0, 50.0], None),
+    ],
+)
+def test_plain_shapes(expected, train_losses, val_losses):
+    assert label(train_losses, val_losses) == expected
+
+
+def test_evidence_says_since_when_and_how_much():
+    val_losses = [2.3, 1.5, 1.0, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5]
+    found = diagnose(rows([2.3 * 0.7**epoch for epoch in range(12)], val_losses), 10, THRESHOLDS)
+    # The median of 1.0, 0.7 and 0.8 is 0.8, of 0.7, 0.8 and 0.9 too: the first of them is the fourth epoch.
+    assert (found.label, found.since) == ("overfitting", 4)
+    assert found.evidence == (
+        "After 4 epochs the validation loss had come down to 0.8 (smoothed), and by the end it rose to 1.4 "
+        "while the training loss went from 0.7889 to 0.06497 (medians of the last 3 epochs)."
+    )
+
+
+def test_a_healthy_run_says_when_it_was_at_its_best():
+    found = diagnose(rows([2.3, 1.0, 0.5, 0.3, 0.2, 0.1], [2.3, 1.0, 0.5, 0.35, 0.3, 0.31]), 10, THRESHOLDS)
+    assert found.evidence == "The validation loss was lowest, 0.3, after 5 epochs and 0.31 at the end of 6."
+
+
+def descent(rate, curvature=1.0, steps=60):
+    """Losses of gradient descent on curvature / 2 w^2 from w = 3, in closed form."""
+    return [curvature / 2 * 9 * (1 - rate * curvature) ** (2 * step) for step in range(steps)]
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [(1e-3, "crawling"), (0.1, "healthy"), (1.0, "healthy"), (1.9, "healthy"), (2.1, "diverged")],
+)
+def test_gradient_descent_on_a_parabola(rate, expected):
+    assert label(descent(rate), classes=None) == expected
+
+
+losses = st.floats(0, 1e6, width=32)
+histories = st.lists(st.tuples(losses, losses), min_size=1, max_size=40)
+classes = st.sampled_from([None, 2, 10, 1000])
+
+
+@given(histories, classes)
+def test_every_history_gets_a_label_and_a_sentence_with_its_numbers(history, classes):
+    found = diagnose(rows(*zip(*history, strict=True)), classes, THRESHOLDS)
+    assert found.label in LABELS
+    assert re.fullmatch(r"[A-Z][^\n]*\.", found.evidence)
+    numbers = re.findall(r"\d[\d.]*(?:e[+-]\d+)?(?<!\.)", found.evidence)
+    assert set(numbers) & {f"{loss:.4g}" for pair in history for loss in pair}
+    assert (found.since is not None) == (found.label in ("overfitting", "collapsed"))
+    assert found.since is None or 1 <= found.since <= len(history)
+
+
+@given(histories, classes, st.data())
+def test_a_loss_that_is_not_finite_is_divergence(history, classes, data):
+    epoch, column = data.draw(st.integers(0, len(history) - 1)), data.draw(st.integers(0, 1))
+    pair = list(history[epoch])
+    pair[column] = data.draw(st.sampled_from([math.nan, math.inf]))
+    history[epoch] = tuple(pair)
+    assert label(*zip(*history, strict=True), classes) == "diverged"
+
+
+@given(histories, st.integers(-10, 10))
+def test_units_of_a_regression_do_not_matter(history, exponent):
+    scaled = [(t * 2.0**exponent, v * 2.0**exponent) for t, v in history]
+    assert label(*zip(*history, strict=True), classes=None) == label(*zip(*scaled, strict=True), classes=None)
+
+
+@given(st.lists(losses, min_size=1, max_size=40), classes)
+def test_losses_that_only_fall_neither_overfit_nor_collapse_nor_oscillate(falling, classes):
+    falling.sort(reverse=True)
+    found = label(falling, None, classes)
+    assert found not in ("overfitting", "collapsed", "oscillating")
+    assert found != "diverged" or (classes is not None and falling[-1] > 10 * math.log(classes))
+
+
+def test_a_steep_fall_of_few_epochs_does_not_oscillate():
+    assert label([1.92, 1.03, 0.42], [2.13, 1.08, 0.58]) == "healthy"
+
+
+plateaus = st.tuples(st.floats(0.1, 0.5), st.floats(0.01, 1.5), st.integers(20, 40)).map(
+    lambda shape: [shape[1] + (GUESS - shape[1]) * shape[0] ** epoch for epoch in range(shape[2])]
+)
+
+
+@given(plateaus, st.integers(1, 60))
+def test_a_healthy_plateau_stays_healthy_however_long_it_lasts(plateau, more):
+    assert label(plateau) == "healthy"
+    assert label(plateau + plateau[-1:] * more) == "healthy"
+
+
+@given(plateaus, st.integers(1, 60))
+def test_a_run_stays_stuck_however_long_it_lasts(plateau, more):
+    flat = [GUESS + loss / 100 for loss in plateau]
+    assume(label(flat) == "stuck")
+    assert label(flat + flat[-1:] * more) == "stuck"
+
+
+@given(plateaus, st.floats(GUESS, 10), st.integers(5, 40))
+def test_a_healthy_run_thrown_back_to_guessing_has_collapsed_since_its_best_epoch(plateau, level, rest):
+    found = diagnose(rows(plateau + [level] * rest), 10, THRESHOLDS)
+    assert (found.label, found.since) == ("collapsed", plateau.index(min(plateau)) + 1)
+
+
+@given(plateaus, st.floats(0.2, 1))
+def test_a_validation_loss_that_turns_is_overfitting(plateau, slope):
+    turned = plateau + [plateau[-1] + slope * epoch for epoch in range(1, 11)]
+    trained = plateau + [plateau[-1] * 0.9**epoch for epoch in range(1, 11)]
+    assert label(trained, turned) == "overfitting"
+
+
+def test_no_epoch_no_diagnosis():
+    with pytest.raises(ValueError, match="without a finished epoch"):
+        diagnose([], 10, THRESHOLDS)
+
+
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "much", None, True])
+def test_a_threshold_is_a_number_above_zero(value):
+    with pytest.raises(UserError, match=rf"analysis.diagnosis.swing={value} is not a threshold"):
+        Thresholds.of({**SETTINGS, "swing": value})
+
+
+def test_thresholds_are_complete_and_known():
+    with pytest.raises(UserError, match="look at swings"):
+        Thresholds.of({**SETTINGS, "swings": 1.0})
+    with pytest.raises(UserError, match="look at swing"):
+        Thresholds.of({key: value for key, value in SETTINGS.items() if key != "swing"})
+
+
+@pytest.mark.parametrize("config", [5, None])
+def test_thresholds_are_a_group(config):
+    with pytest.raises(UserError, match=f"analysis.diagnosis={config} is no group of thresholds"):
+        Thresholds.of(config)
+
+
+def test_a_run_leaves_its_diagnosis_and_its_convergence(run_config):
+    config = run_config("lr=1e-5", "model=simple_cnn", "epochs=4", "sequence=constant")
+    result = train(config)
+    folder = RunFolder(run_path(config))
+    found = diagnose(folder.history(), 10, THRESHOLDS)
+    assert (result["diagnosis"], result["diagnosis_evidence"]) == (found.label, found.evidence)
+    assert folder.result()["diagnosis_evidence"] == found.evidence
+    accuracies = [row["val_accuracy"] for row in folder.history()]
+    assert result["convergence_epoch"] == convergence_epoch(accuracies, 0.01, guessing=0.1)
+    board = EventAccumulator(str(folder.path / "tensorboard"), size_guidance={"tensors": 0}).Reload()
+    (text,) = board.Tensors("diagnosis/text_summary")
+    assert text.tensor_proto.string_val[0].decode() == f"{found.label}: {found.evidence}"
+    assert summarise(config, folder.history()[:2])["diagnosis"] is None
+
+
+def test_the_best_accuracy_is_of_any_epoch():
+    accuracies = zip(rows([2.0, 0.9, 1.5]), [0.2, 0.9, 0.5], strict=True)
+    result = summarise(compose("epochs=3"), [row | {"val_accuracy": accuracy} for row, accuracy in accuracies])
+    assert (result["best_val_accuracy"], result["val_accuracy"]) == (0.9, 0.5)
+
+
+def test_of_a_regression_the_steps_to_converge_are_counted():
+    config = compose("data=line", "model=linear", "batch_size=100", "lr=0.1", "epochs=60")
+    losses = descent(0.1)
+    result = summarise(config, [row | {"val_accuracy": None} for row in rows(losses)])
+    assert result["convergence_epoch"] == next(step for step, loss in enumerate(losses) if loss <= 0.01 * losses[0])
+    assert result["diagnosis"] == "healthy"
+
+
+def test_a_rate_lowered_to_nothing_too_early_is_crawling(run_config):
+    """Seen in `make demo`: r_0 / n from 0.001 on stops far from where the same rate held constant goes on to."""
+    config = run_config("lr=0.001", "epochs=16", "data.limit=null")
+    result = train(config)
+    assert result["diagnosis"] == "crawling"
+    assert "fell only from" in result["diagnosis_evidence"]
+    # The same losses at a constant rate: a run that learns nothing more at its full rate is as far as it goes.
+    history = RunFolder(run_path(config)).history()
+    constant = [row | {"lr": 0.001} for row in history]
+    assert diagnose(constant, 10, THRESHOLDS).label == "healthy"
+
+
+def test_a_run_that_has_arrived_may_lower_its_rate_as_it_likes():
+    def halving(losses):
+        history = [row | {"lr": 0.1 * 0.5**epoch} for epoch, row in enumerate(rows(losses))]
+        return diagnose(history, 10, THRESHOLDS).label
+
+    losses = [2.3, 1.2, 0.5, 0.2, 0.1, 0.09, 0.088, 0.086, 0.084, 0.082, 0.08, 0.078]
+    assert halving(losses) == "healthy"
+    assert halving([2.3, *(1.3 + loss for loss in losses[1:])]) == "crawling"  # as little, but far from arrived
+
+
+def test_a_rate_of_zero_is_no_reason_to_crawl():
+    losses = [2.3, *(2.0 - 0.002 * epoch for epoch in range(11))]
+    history = [row | {"lr": 0.1 if epoch < 9 else 0.0} for epoch, row in enumerate(rows(losses))]
+    assert diagnose(history, 10, THRESHOLDS).label == "healthy"

@@ -1,0 +1,148 @@
+"""From the command line to a checked configuration."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lr_lab.errors import UserError
+from lr_lab.run.config import CONFIG_DIR, check_choices, compose
+
+Configure = Callable[..., dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("lr=-1", "lr=-1 is not a learning rate; give a finite number above 0"),
+        ("lr=0", "lr=0 "),
+        ("lr=abc", "lr=abc "),
+        ("lr=inf", "lr=inf "),
+        ("lr=nan", "lr=nan "),
+        ("lr=true", "lr=True "),
+        ("lr=[0.1,0.2]", "lr="),
+        ("epochs=0", "epochs=0 is not allowed; give a whole number of at least 1"),
+        ("epochs=2.5", "epochs=2.5 "),
+        ("batch_size=0", "batch_size=0 "),
+        ("seed=-1", "seed=-1 is not allowed; give a whole number of at least 0"),
+        ("study=a/b", "study=a/b "),
+        ("study=null", "study=None "),
+        ("trainer.devices=2", "trainer.devices=2 .* start a sweep with -m"),
+        ("trainer.accelerator=tpus", "trainer.accelerator=tpus is not allowed; choose one of auto, cpu"),
+        ("trainer.precision=16-mixed", "trainer.precision=16-mixed is not allowed; choose one of 32-true, bf16-mixed"),
+        ("trainer.precision=64-true", "trainer.precision=64-true is not allowed; choose one of 32-true"),
+        (
+            "+trainer.limit_train_batches=2",
+            "trainer.limit_train_batches is not for you to set; allowed",
+        ),
+        ("+trainer.gradient_clip_val=1", "trainer.gradient_clip_val is not for you to set"),
+        ("~trainer.precision", "trainer.precision is missing; .* leave out ~trainer.precision"),
+        ("~optimizer", "optimizer is missing; .* leave out ~optimizer"),
+        ("~seed", "seed is missing"),
+        ("~names", "names is missing"),
+        ("~names.model", r"names\.model is missing"),
+        (
+            "+warmup.length=1",
+            r"warmup=\{'length': 1\} names no class; .* linear, none",
+        ),
+        ("+probes.x=5", "probes.x=5 names no class; .* sharpness"),
+        ("+probes.sharpness.every=2", "probes.sharpness={'every': 2} names no class"),
+        (
+            "+probes._target_=lr_lab.probes.Mine",
+            "probes=lr_lab.probes.Mine has no name; begin its file in conf/probes with",
+        ),
+        ("+probes.x=null", "probes.x=None names no class"),
+        ("~analysis.convergence_tolerance", "analysis.convergence_tolerance=None is not allowed"),
+        ("+trainer.profiler=banana", "trainer.profiler=banana is not allowed; choose one of null, simple"),
+        ("+trainer.deterministic=banana", "trainer.deterministic=banana is not allowed; choose one of null, true"),
+        ("+experiment.x=1", "experiment is not a key of a run"),
+        ("data.limit=${nothing}", "cannot be resolved"),
+        ("+startegy=cutoff", "startegy is not a key of a run; .* did you mean strategy?"),
+        ("+optimizer.lr=0.5", "optimizer.lr is not for you to set.* give lr="),
+        ("+data.batch_size=3", "data.batch_size is not for you to set.* give batch_size="),
+        ("+data.seed=3", "data.seed is not for you to set.* give seed="),
+        ("+sequence.lr=3", "sequence.lr is not for you to set.* give lr="),
+        ("+trainer.max_epochs=3", "trainer.max_epochs is not for you to set.* give epochs="),
+        ("analysis.convergence_tolerance=-1", "analysis.convergence_tolerance=-1 is not allowed"),
+        ("analysis.convergence_tolerance=abc", "analysis.convergence_tolerance=abc is not allowed"),
+        ("init_from=5", "init_from=5 is not a file"),
+    ],
+)
+def test_bad_values_are_one_sentence(run_config: Configure, override: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence) as refusal:
+        run_config(override)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("argument", ["startegy=cutoff", "+startegy=cutoff", "optimiser.momentum=0.5"])
+def test_an_unknown_key_names_the_known_ones(argument: str) -> None:
+    with pytest.raises(
+        UserError, match=r"is not a key of a run; allowed are lr, .* did you mean (strategy|optimizer)\?"
+    ):
+        check_choices([argument])
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("strategy=cutof", "strategy=epoch,cutof", "+data=digit", "model=resnet"),
+        *("strategy=null", "probes=[sharpnes]", "probes=[sharpness,gradient_nrm]"),
+    ],
+)
+def test_an_unknown_choice_names_the_known_ones(argument: str) -> None:
+    with pytest.raises(UserError, match="is not a choice; allowed are"):
+        check_choices(["-m", argument])
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *(
+            "strategy=epoch,cutoff",
+            "lr=0.1",
+            "strategy=choice(epoch,cutoff)",
+            "-m",
+            "~warmup",
+            "hydra.launcher.slots=1",
+        ),
+        *("probes=[]", "probes=[sharpness,gradient_norm]", "probes=[sharpness],[]", "+data.limit=5", "model.width=2"),
+    ],
+)
+def test_choices_that_hydra_understands_pass(argument: str) -> None:
+    check_choices([argument])
+
+
+def groups() -> list[str]:
+    """Every choice of every group that a run is made of."""
+    files = (file for file in CONFIG_DIR.glob("*/*.yaml") if file.parent.name in GROUPS)
+    return sorted(f"{file.parent.name}={file.stem}" for file in files)
+
+
+GROUPS = ("data", "model", "optimizer", "sequence", "warmup", "strategy", "trainer", "experiment")
+
+
+@pytest.mark.parametrize("choice", groups())
+def test_every_choice_composes(choice: str, tmp_path: Path) -> None:
+    config = compose(choice, f"output_dir={tmp_path}")
+    group, _, name = choice.partition("=")
+    if group in config["names"] and not name.startswith(("seq", "torch")):
+        assert config["names"][group] == name
+
+
+def test_an_experiments_probes_can_be_left_out(run_config: Configure) -> None:
+    assert run_config("experiment=fer2013")["probes"].keys() == {"no_eval", "sharpness"}
+    assert run_config("experiment=fer2013", "probes=[]")["probes"] == {}
+    assert run_config("experiment=high_lr", "probes=[sharpness]")["probes"].keys() == {"sharpness"}
+    for mistake in (
+        ["experiment=fer2013", "probes=[]", "probes.sharpness.every=2"],
+        ["experiment=fer2013", "probes=[sharpness]", "~probes.sharpness._target_"],
+        ["probes=[]", "+probes.mine.every=2"],
+    ):
+        with pytest.raises(UserError, match="names no class"):
+            run_config(*mistake)
+
+
+def test_a_folder_of_images_is_the_same_with_a_slash_at_its_end(run_config: Configure) -> None:
+    folders = [run_config("data=folder", f"data.images={name}") for name in ("photos", "photos/", "./photos")]
+    assert {config["data"]["images"] for config in folders} == {"photos"}
