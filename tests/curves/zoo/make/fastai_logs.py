@@ -21,7 +21,6 @@ from fastai.learner import Learner
 from fastai.metrics import accuracy
 from fastai.optimizer import SGD, Adam
 
-
 OLD = "old" in sys.argv
 
 
