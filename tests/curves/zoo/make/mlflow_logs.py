@@ -41,12 +41,13 @@ def make(fault: str, n: int, p: common.Plan) -> None:
     folder = common.fresh_folder(name)
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(scratch)
-        mlflow.set_tracking_uri("mlruns")
+        mlflow.set_tracking_uri(f"file://{scratch}/mlruns")
         mlflow.set_experiment("digits")
         epochs = run(p, n)
         os.chdir("/")
         shutil.rmtree(Path(scratch) / "mlruns" / ".trash", ignore_errors=True)
-        shutil.copytree(Path(scratch) / "mlruns", folder / "mlruns")
+        ours = shutil.ignore_patterns("mlflow.source.git.*")  # of this repository, not of the training
+        shutil.copytree(Path(scratch) / "mlruns", folder / "mlruns", ignore=ours)
         for path in folder.rglob("*"):
             if path.is_file():
                 text = path.read_text().replace(scratch, "/home/user/project").replace(str(Path(__file__)), "train.py")

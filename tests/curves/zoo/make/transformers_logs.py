@@ -67,6 +67,10 @@ class Keep(transformers.TrainerCallback):  # type: ignore[misc]
         self.val_losses.append(metrics["eval_loss"])
 
 
+def collate(rows: list[Any]) -> dict[str, torch.Tensor]:
+    return {"x": torch.stack([row[0] for row in rows]), "labels": torch.stack([row[1] for row in rows])}
+
+
 def accuracy(prediction: Any) -> dict[str, float]:
     return {"accuracy": float((np.argmax(prediction.predictions, 1) == prediction.label_ids).mean())}
 
