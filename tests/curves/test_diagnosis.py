@@ -5,15 +5,19 @@ import json
 import math
 import re
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
+from curves.shapes import GUESS, curve
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lr_lab.curves.diagnosis import LABELS, Thresholds, diagnose
+from lr_lab.curves.curve import Curve
+from lr_lab.curves.diagnosis import LABELS, diagnose
+from lr_lab.curves.thresholds import Thresholds
 from lr_lab.errors import UserError
 from lr_lab.run.config import CONFIG_DIR, compose
 from lr_lab.run.convergence import convergence_epoch
@@ -30,16 +34,15 @@ HELD_OUT = {
 }
 
 
-def rows(train_losses, val_losses=None):
+def made(train_losses, val_losses=None, classes=10, **more):
+    """A curve; None is a loss that is not finite."""
     val_losses = train_losses if val_losses is None else val_losses
-    return [
-        {"epoch": epoch, "train_loss": math.nan if t is None else t, "val_loss": math.nan if v is None else v}
-        for epoch, (t, v) in enumerate(zip(train_losses, val_losses, strict=True))
-    ]
+    losses = ([math.nan if loss is None else loss for loss in values] for values in (train_losses, val_losses))
+    return curve(*losses, classes=classes, **more)
 
 
-def label(train_losses, val_losses=None, classes=10):
-    return diagnose(rows(train_losses, val_losses), classes, THRESHOLDS).label
+def label(train_losses, val_losses=None, classes=10, **more):
+    return diagnose(made(train_losses, val_losses, classes, **more), THRESHOLDS).label
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,7 @@ def labelled():
     labels = {line["id"]: line for line in csv.DictReader((CURVES / "labels.csv").open())}
     runs = json.loads((CURVES / "histories.json").read_text())
     assert len(runs) == len(labels) == len({run["id"] for run in runs})
-    found = [diagnose(rows(run["train_loss"], run["val_loss"]), run["classes"], THRESHOLDS) for run in runs]
+    found = [diagnose(made(run["train_loss"], run["val_loss"], run["classes"]), THRESHOLDS) for run in runs]
     return [(run["study"], labels[run["id"]], diagnosis) for run, diagnosis in zip(runs, found, strict=True)]
 
 
@@ -93,7 +96,6 @@ def test_a_labelled_curve_is_made_again_by_its_overrides(tmp_path):
     assert losses == pytest.approx(run["val_loss"], rel=1e-3)
 
 
-GUESS = math.log(10)
 FALLING = [GUESS * 0.6**epoch for epoch in range(20)]
 
 
@@ -137,7 +139,7 @@ def test_plain_shapes(expected, train_losses, val_losses):
 
 def test_evidence_says_since_when_and_how_much():
     val_losses = [2.3, 1.5, 1.0, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5]
-    found = diagnose(rows([2.3 * 0.7**epoch for epoch in range(12)], val_losses), 10, THRESHOLDS)
+    found = diagnose(made([2.3 * 0.7**epoch for epoch in range(12)], val_losses), THRESHOLDS)
     # The median of 1.0, 0.7 and 0.8 is 0.8, of 0.7, 0.8 and 0.9 too: the first of them is the fourth epoch.
     assert (found.label, found.since) == ("overfitting", 4)
     assert found.evidence == (
@@ -147,8 +149,13 @@ def test_evidence_says_since_when_and_how_much():
 
 
 def test_a_healthy_run_says_when_it_was_at_its_best():
-    found = diagnose(rows([2.3, 1.0, 0.5, 0.3, 0.2, 0.1], [2.3, 1.0, 0.5, 0.35, 0.3, 0.31]), 10, THRESHOLDS)
+    found = diagnose(made([2.3, 1.0, 0.5, 0.3, 0.2, 0.1], [2.3, 1.0, 0.5, 0.35, 0.3, 0.31]), THRESHOLDS)
     assert found.evidence == "The validation loss was lowest, 0.3, after 5 epochs and 0.31 at the end of 6."
+
+
+def history(losses):
+    """Rows as a run records them."""
+    return [{"epoch": epoch, "train_loss": loss, "val_loss": loss} for epoch, loss in enumerate(losses)]
 
 
 def descent(rate, curvature=1.0, steps=60):
@@ -171,7 +178,7 @@ classes = st.sampled_from([None, 2, 10, 1000])
 
 @given(histories, classes)
 def test_every_history_gets_a_label_and_a_sentence_with_its_numbers(history, classes):
-    found = diagnose(rows(*zip(*history, strict=True)), classes, THRESHOLDS)
+    found = diagnose(made(*zip(*history, strict=True), classes), THRESHOLDS)
     assert found.label in LABELS
     assert re.fullmatch(r"[A-Z][^\n]*\.", found.evidence)
     numbers = re.findall(r"\d[\d.]*(?:e[+-]\d+)?(?<!\.)", found.evidence)
@@ -182,11 +189,88 @@ def test_every_history_gets_a_label_and_a_sentence_with_its_numbers(history, cla
 
 @given(histories, classes, st.data())
 def test_a_loss_that_is_not_finite_is_divergence(history, classes, data):
+    assume(len(history) > 1)
     epoch, column = data.draw(st.integers(0, len(history) - 1)), data.draw(st.integers(0, 1))
     pair = list(history[epoch])
     pair[column] = data.draw(st.sampled_from([math.nan, math.inf]))
     history[epoch] = tuple(pair)
     assert label(*zip(*history, strict=True), classes) == "diverged"
+
+
+def test_a_validation_loss_that_is_never_finite_is_a_fault_of_validation():
+    losses = [2.3 - 0.01 * epoch for epoch in range(20)]
+    assert label(losses, [None] * 20) == label(losses) == "crawling"
+
+
+def test_one_lucky_validation_does_not_make_a_run_that_guesses_healthy():
+    lucky = [2.31, 2.31, 2.3, 1.6, *[2.31] * 8]
+    assert label([2.31] * 12, lucky) == "stuck"
+    assert label([2.31] * 12, [2.31, 2.31, *[1.6] * 10]) == "healthy"
+
+
+def test_a_validation_loss_of_twice_its_lowest_is_overfitting_though_it_is_small():
+    trained = [0.2, 0.08, 0.05, 0.03, 0.02, 0.015, 0.01, 0.008, 0.006, 0.005]
+    risen = [0.06, 0.042, 0.04, 0.045, 0.055, 0.06, 0.07, 0.075, 0.08, 0.08]
+    assert label(trained, risen) == "overfitting"
+    assert label(trained, [0.06, 0.042, 0.04, 0.041, 0.043, 0.042, 0.044, 0.043, 0.045, 0.045]) == "healthy"
+
+
+def test_one_rise_in_three_epochs_does_not_oscillate():
+    assert label([2.0, 0.9, 1.3]) != "oscillating"
+    assert label([2.0, 0.9, 1.3, 0.8, 1.3, 0.8, 1.3, 0.8]) == "oscillating"
+
+
+def test_a_rate_that_was_gone_within_the_first_epoch_is_no_healthy_run():
+    losses = [2.25, *(2.1 - 1e-6 * epoch for epoch in range(11))]
+    gone = {"lr": (1e-9,) * 12}
+    assert label(losses, **gone) == "healthy"  # a constant rate, as far as it is told
+    found = diagnose(made(losses, initial_lr=0.1, **gone), THRESHOLDS)
+    assert found.label == "crawling"
+    assert found.evidence.startswith(
+        "By epoch 1 the rate had fallen from 0.1 to 1e-09, and the training loss went only"
+    )
+
+
+def test_one_answer_for_everything_is_stuck_at_the_loss_of_the_shares():
+    losses = [0.24, *[0.2] * 9]
+    always = {"classes": 2, "val_accuracy": (0.95,) * 10}
+    assert label(losses, **always) == "stuck"
+    assert label(losses, **(always | {"val_accuracy": (0.94, *[0.95] * 8, 0.96)})) == "healthy"
+    assert label(losses, classes=2, guess_loss=0.1985) == "stuck"
+
+
+@pytest.mark.parametrize("level", [2.31, 5.3])
+def test_a_run_that_guesses_shows_its_number_of_classes(level):
+    losses = [level * 1.1, level * 1.05, *[level] * 10]
+    classes = round(math.exp(level))
+    assert label(losses, classes=None, val_accuracy=(0.9 / classes, *[1 / classes] * 11)) == "stuck"
+    assert label(losses, classes=None, val_accuracy=(4 / classes, *[5 / classes] * 11)) == "healthy"
+
+
+def test_losses_in_two_units_are_not_put_on_one_scale():
+    train, val = [0.9**epoch for epoch in range(20)], [60.0, 50.0, 45.0, 44.0, *[44.0] * 16]
+    assert label(train, val, classes=None) != "collapsed"
+    assert label(train, [60.0, 50.0, 45.0, *(45.0 + 2 * epoch for epoch in range(17))], classes=None) == "overfitting"
+
+
+def test_training_losses_alone_are_enough():
+    bare = Curve(at=tuple(map(float, range(1, 21))), train_loss=tuple(2.3 - 0.01 * epoch for epoch in range(20)))
+    assert diagnose(bare, THRESHOLDS).label == "crawling"
+    assert diagnose(bare, THRESHOLDS).evidence.startswith("The training loss still fell")
+
+
+@pytest.mark.parametrize(
+    ("clear", "close", "expected"),
+    [
+        ([0.5, 1.5] * 10, [1.0, 1.25] * 10, "oscillating"),
+        ([2.3 - 0.1 * epoch for epoch in range(20)], [*(2.3 * 0.8**epoch for epoch in range(10))], "crawling"),
+    ],
+)
+def test_a_verdict_near_its_threshold_is_less_sure_and_names_the_other(clear, close, expected):
+    sure, unsure = diagnose(made(clear), THRESHOLDS), diagnose(made(close), THRESHOLDS)
+    assert sure.label == expected
+    assert sure.confidence > unsure.confidence
+    assert expected in (unsure.label, *unsure.alternatives)
 
 
 @given(histories, st.integers(-10, 10))
@@ -227,7 +311,7 @@ def test_a_run_stays_stuck_however_long_it_lasts(plateau, more):
 
 @given(plateaus, st.floats(GUESS, 10), st.integers(5, 40))
 def test_a_healthy_run_thrown_back_to_guessing_has_collapsed_since_its_best_epoch(plateau, level, rest):
-    found = diagnose(rows(plateau + [level] * rest), 10, THRESHOLDS)
+    found = diagnose(made(plateau + [level] * rest), THRESHOLDS)
     assert (found.label, found.since) == ("collapsed", plateau.index(min(plateau)) + 1)
 
 
@@ -240,7 +324,7 @@ def test_a_validation_loss_that_turns_is_overfitting(plateau, slope):
 
 def test_no_epoch_no_diagnosis():
     with pytest.raises(ValueError, match="without a finished epoch"):
-        diagnose([], 10, THRESHOLDS)
+        diagnose(Curve(at=()), THRESHOLDS)
 
 
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, "much", None, True])
@@ -249,11 +333,15 @@ def test_a_threshold_is_a_number_above_zero(value):
         Thresholds.of({**SETTINGS, "swing": value})
 
 
-def test_thresholds_are_complete_and_known():
-    with pytest.raises(UserError, match="look at swings"):
+def test_thresholds_are_known():
+    with pytest.raises(UserError, match=r"analysis.diagnosis has no swings; its thresholds are learned, "):
         Thresholds.of({**SETTINGS, "swings": 1.0})
-    with pytest.raises(UserError, match="look at swing"):
-        Thresholds.of({key: value for key, value in SETTINGS.items() if key != "swing"})
+    assert Thresholds.of({}) == THRESHOLDS  # a run that was recorded before a rule existed
+
+
+def test_the_configuration_holds_every_threshold_with_its_default():
+    assert list(SETTINGS) == [field.name for field in fields(Thresholds)]
+    assert Thresholds() == THRESHOLDS
 
 
 @pytest.mark.parametrize("config", [5, None])
@@ -266,7 +354,7 @@ def test_a_run_leaves_its_diagnosis_and_its_convergence(run_config):
     config = run_config("lr=1e-5", "model=simple_cnn", "epochs=4", "sequence=constant")
     result = train(config)
     folder = RunFolder(run_path(config))
-    found = diagnose(folder.history(), 10, THRESHOLDS)
+    found = diagnose(Curve.of_history(folder.history(), 10, initial_lr=config["lr"]), THRESHOLDS)
     assert (result["diagnosis"], result["diagnosis_evidence"]) == (found.label, found.evidence)
     assert folder.result()["diagnosis_evidence"] == found.evidence
     accuracies = [row["val_accuracy"] for row in folder.history()]
@@ -278,7 +366,7 @@ def test_a_run_leaves_its_diagnosis_and_its_convergence(run_config):
 
 
 def test_the_best_accuracy_is_of_any_epoch():
-    accuracies = zip(rows([2.0, 0.9, 1.5]), [0.2, 0.9, 0.5], strict=True)
+    accuracies = zip(history([2.0, 0.9, 1.5]), [0.2, 0.9, 0.5], strict=True)
     result = summarise(compose("epochs=3"), [row | {"val_accuracy": accuracy} for row, accuracy in accuracies])
     assert (result["best_val_accuracy"], result["val_accuracy"]) == (0.9, 0.5)
 
@@ -286,7 +374,7 @@ def test_the_best_accuracy_is_of_any_epoch():
 def test_of_a_regression_the_steps_to_converge_are_counted():
     config = compose("data=line", "model=linear", "batch_size=100", "lr=0.1", "epochs=60")
     losses = descent(0.1)
-    result = summarise(config, [row | {"val_accuracy": None} for row in rows(losses)])
+    result = summarise(config, [row | {"val_accuracy": None} for row in history(losses)])
     assert result["convergence_epoch"] == next(step for step, loss in enumerate(losses) if loss <= 0.01 * losses[0])
     assert result["diagnosis"] == "healthy"
 
@@ -300,13 +388,12 @@ def test_a_rate_lowered_to_nothing_too_early_is_crawling(run_config):
     # The same losses at a constant rate: a run that learns nothing more at its full rate is as far as it goes.
     history = RunFolder(run_path(config)).history()
     constant = [row | {"lr": 0.001} for row in history]
-    assert diagnose(constant, 10, THRESHOLDS).label == "healthy"
+    assert diagnose(Curve.of_history(constant, 10), THRESHOLDS).label == "healthy"
 
 
 def test_a_run_that_has_arrived_may_lower_its_rate_as_it_likes():
     def halving(losses):
-        history = [row | {"lr": 0.1 * 0.5**epoch} for epoch, row in enumerate(rows(losses))]
-        return diagnose(history, 10, THRESHOLDS).label
+        return label(losses, lr=tuple(0.1 * 0.5**epoch for epoch in range(len(losses))))
 
     losses = [2.3, 1.2, 0.5, 0.2, 0.1, 0.09, 0.088, 0.086, 0.084, 0.082, 0.08, 0.078]
     assert halving(losses) == "healthy"
@@ -315,5 +402,4 @@ def test_a_run_that_has_arrived_may_lower_its_rate_as_it_likes():
 
 def test_a_rate_of_zero_is_no_reason_to_crawl():
     losses = [2.3, *(2.0 - 0.002 * epoch for epoch in range(11))]
-    history = [row | {"lr": 0.1 if epoch < 9 else 0.0} for epoch, row in enumerate(rows(losses))]
-    assert diagnose(history, 10, THRESHOLDS).label == "healthy"
+    assert label(losses, lr=tuple(0.1 if epoch < 9 else 0.0 for epoch in range(12))) == "healthy"

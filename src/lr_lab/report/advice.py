@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 
 import pandas as pd
 
-from lr_lab.curves.diagnosis import swing
+from lr_lab.curves.shape import swing
 from lr_lab.report.tables import Table, estimate, interval, number, table_metrics, unit_of_difference
 from lr_lab.run.folder import FINISHED
 from lr_lab.run.summary import SETTING_KEYS

@@ -13,11 +13,12 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from lr_lab.curves.diagnosis import has_nonfinite_loss
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.errors import UserError
 from lr_lab.modules.block import BlockModule
 from lr_lab.run.folder import Row, RunFolder, written_aside
-from lr_lab.run.summary import METRIC_KEYS, SETTING_KEYS, has_nonfinite_loss, summarise
+from lr_lab.run.summary import METRIC_KEYS, SETTING_KEYS, curve_of, summarise
 from lr_lab.schedule.callback import Schedule
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class RunRecord:
     @property
     def has_ended(self) -> bool:
         """Whether there is nothing left to train: all epochs done, or a loss that is not finite."""
-        return len(self.rows) >= self.config["epochs"] or has_nonfinite_loss(self.rows)
+        return len(self.rows) >= self.config["epochs"] or has_nonfinite_loss(curve_of(self.config, self.rows))
 
     def open_board(self, purge_step: int | None) -> TensorBoardLogger:
         # A killed epoch may have left points behind its checkpoint: TensorBoard drops those from `purge_step` on.
@@ -201,7 +202,7 @@ class Recorder(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
         self.rows.append({"epoch": trainer.current_epoch, "val_accuracy": None} | self._trained | metrics)
-        trainer.should_stop = has_nonfinite_loss(self.rows)
+        trainer.should_stop = has_nonfinite_loss(curve_of(self.record.config, self.rows))
         self._tick()
         self.record.write_epoch(lambda: self._save_checkpoint(trainer))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lr_lab.curves.diagnosis import Thresholds, diagnose, has_diverged, has_nonfinite_loss
+from lr_lab.curves.curve import Curve
+from lr_lab.curves.diagnosis import diagnose, has_diverged, has_nonfinite_loss
+from lr_lab.curves.thresholds import Thresholds
 from lr_lab.run.convergence import convergence_epoch, convergence_step
 from lr_lab.run.folder import Row, config_hash
 
@@ -42,14 +44,15 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
     optimizer = config["optimizer"]
     accuracies = [row["val_accuracy"] for row in rows if row["val_accuracy"] is not None]
     last: Mapping[str, Any] = rows[-1] if rows else {}
-    if has_nonfinite_loss(rows):
+    curve = curve_of(config, rows)
+    if has_nonfinite_loss(curve):
         status = "diverged"
     elif len(rows) < config["epochs"]:
         status = "running"
     else:
-        status = "diverged" if has_diverged(rows, classes) else "completed"
+        status = "diverged" if has_diverged(curve) else "completed"
     has_ended = status != "running"
-    diagnosis = diagnose(rows, classes, thresholds) if has_ended else None
+    diagnosis = diagnose(curve, thresholds) if has_ended else None
     return {
         "status": status,
         "study": config["study"],
@@ -73,6 +76,11 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
         "diagnosis_evidence": diagnosis.evidence if diagnosis else None,
         "config_hash": config_hash(config),
     }
+
+
+def curve_of(config: Mapping[str, Any], rows: Sequence[Row]) -> Curve:
+    """The curve of a run; its history holds the last rate of each epoch, so that of the first step is told beside."""
+    return Curve.of_history(rows, config["model"].get("classes"), initial_lr=config["lr"])
 
 
 def convergence(rows: Sequence[Row], classes: int | None, tolerance: float, diverged: bool) -> int | None:

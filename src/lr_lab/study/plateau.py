@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lr_lab.curves.diagnosis import length_of_end
+from lr_lab.curves.shape import length_of_end
 
 
 def whole_network(histories: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from lr_lab.curves.diagnosis import Thresholds, diagnose
+from lr_lab.curves.curve import Curve
+from lr_lab.curves.diagnosis import diagnose
+from lr_lab.curves.thresholds import Thresholds
 from lr_lab.errors import UserError
 from lr_lab.run.folder import (
     FINISHED,
@@ -178,7 +180,8 @@ def _by_todays_rules(
         if history := histories[row["run"]]:
             found["convergence_epoch"] = convergence(history, classes, within, row["status"] == "diverged")
             if row["status"] in FINISHED:
-                diagnosis = diagnose(history, classes, Thresholds.of(config["analysis"]["diagnosis"]))
+                curve = Curve.of_history(history, classes, initial_lr=row.get("lr"))
+                diagnosis = diagnose(curve, Thresholds.of(config["analysis"]["diagnosis"]))
                 found |= {"diagnosis": diagnosis.label, "diagnosis_evidence": diagnosis.evidence}
         judged.append(found)
     table = pd.DataFrame(judged, index=results.index)

@@ -1,0 +1,201 @@
+"""What the rules measure on a curve: where it starts and ends, how far it came, how much it swings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from statistics import fmean, median
+
+from lr_lab.curves.curve import Curve
+
+# Single steps are noisy: of more than this many, means over stretches are judged.
+MOST_STEPS, STRETCHES = 80, 40
+# Two losses whose first values differ by more than this factor are not in the same units.
+COMPARABLE = 5.0
+
+
+def length_of_end(points: int) -> int:
+    """How many of a run's points are its end: the last quarter, five at most."""
+    return max(1, min(5, points // 4))
+
+
+def smoothed(losses: Sequence[float]) -> list[float]:
+    """The median of each loss and its neighbours: a single jump leaves no trace."""
+    return [median(losses[max(0, point - 1) : point + 2]) for point in range(len(losses))]
+
+
+def swing(losses: Sequence[float]) -> float:
+    """How far a value of the second half lies from the middle of its neighbours, on average; a trend does not count."""
+    middle = range(max(1, len(losses) // 2), len(losses) - 1)
+    return fmean([abs(losses[e] - (losses[e - 1] + losses[e + 1]) / 2) for e in middle] or [0.0])
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series: where its points lie and their finite values."""
+
+    at: list[float]
+    values: list[float]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    @property
+    def end(self) -> list[float]:
+        return self.values[-length_of_end(len(self)) :]
+
+    @cached_property
+    def smoothed(self) -> list[float]:
+        return smoothed(self.values)
+
+    @cached_property
+    def swing(self) -> float:
+        return swing(self.values)
+
+    @property
+    def late(self) -> list[float]:
+        return self.values[len(self) // 2 :]
+
+    def lowest(self) -> int:
+        """The place of the lowest value."""
+        return self.values.index(min(self.values))
+
+    def near(self, at: float) -> float:
+        """The last value up to a place; the first if there is none."""
+        before = [value for place, value in zip(self.at, self.values, strict=True) if place <= at]
+        return before[-1] if before else self.values[0]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """
+    Attributes:
+        curve: that it was measured on.
+        train: training losses; the validation losses where a log has no others.
+        val: validation losses; the training losses where a log has no others.
+        start: the loss that the run started from.
+        origin: what that loss is, for people.
+    """
+
+    curve: Curve
+    train: Line
+    val: Line
+    start: float
+    origin: str
+
+    @classmethod
+    def of(cls, curve: Curve) -> Shape:
+        train, val = (_line(curve, name) for name in ("train_loss", "val_loss"))
+        start, origin = _start(curve, train or val)
+        return cls(curve, train or val, val or train, start, origin)
+
+    @property
+    def has_train(self) -> bool:
+        return bool(_finite(self.curve, "train_loss"))
+
+    @property
+    def has_val(self) -> bool:
+        return bool(_finite(self.curve, "val_loss"))
+
+    @property
+    def has_both(self) -> bool:
+        return self.has_train and self.has_val
+
+    @property
+    def watched(self) -> str:
+        return "validation loss" if self.has_val else "training loss"
+
+    @cached_property
+    def comparable(self) -> bool:
+        """Whether training and validation loss are in the same units."""
+        if self.start != self.train.values[0] or not self.has_both:  # of guessing: both are cross-entropies
+            return True
+        first, other = self.train.values[0], self.val.values[0]
+        return first > 0 < other and 1 / COMPARABLE <= other / first <= COMPARABLE
+
+    @cached_property
+    def lowest(self) -> float:
+        """The lowest loss. One lucky validation is none; a training loss is a mean over an epoch already."""
+        if not self.comparable:
+            return min(self.train.values)
+        return min(*self.train.values, *(self.val.smoothed if len(self.val) > 2 else self.val.values))
+
+    @property
+    def way(self) -> float:
+        """How far the losses came down."""
+        return self.start - self.lowest
+
+    @cached_property
+    def way_of_val(self) -> float:
+        """The same on the validation loss' own scale, where it is another."""
+        return self.way if self.comparable else max(self.val.values[0] - min(self.val.values), 0.0)
+
+    @cached_property
+    def rates(self) -> list[tuple[float, float]]:
+        """(place, learning rate) wherever the log has it."""
+        return [(at, rate) for at, rate in self.curve.points("lr") if rate >= 0]
+
+    @property
+    def highest_rate(self) -> float | None:
+        """None where the log tells of the rate too late, as where it is printed only when it changes."""
+        known = [rate for _, rate in self.rates]
+        if known and self.rates[0][0] > self.curve.at[max(1, len(self.curve) // 10) if len(self.curve) > 1 else 0]:
+            return None
+        return max([*known, self.curve.initial_lr or 0.0]) or None
+
+    def rate_at(self, at: float) -> float | None:
+        before = [rate for place, rate in self.rates if place <= at]
+        return before[-1] if before else self.rates[0][1] if self.rates else None
+
+    def place(self, at: float) -> str:
+        """A place for people: "epoch 3" or "step 400"."""
+        return f"{self.curve.unit} {at:g}"
+
+    def count(self, number: int) -> str:
+        """So many points, for people."""
+        word = "epoch" if self.curve.unit == "epoch" else "point"
+        return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _finite(curve: Curve, name: str) -> bool:
+    return any(value is not None and math.isfinite(value) for value in getattr(curve, name))
+
+
+def _line(curve: Curve, name: str) -> Line:
+    points = curve.points(name)
+    if curve.unit == "step" and len(points) > MOST_STEPS:
+        groups = groupby(enumerate(points), key=lambda found: found[0] * STRETCHES // len(points))
+        stretches = [[point for _, point in group] for _, group in groups]
+        points = [(stretch[-1][0], fmean(value for _, value in stretch)) for stretch in stretches]
+    return Line([at for at, _ in points], [value for _, value in points])
+
+
+def _start(curve: Curve, line: Line) -> tuple[float, str]:
+    """The loss of guessing; where that is not known, the first one.
+
+    The first one is a mean over an epoch, within which a run may have learned most of it, or blown up.
+    """
+    if curve.guess_loss is not None:
+        return curve.guess_loss, "the loss of guessing by the classes' shares"
+    if curve.classes is not None:
+        return math.log(curve.classes), f"the loss of guessing among {curve.classes} classes"
+    if classes := _classes_of_guessing(curve):
+        return math.log(classes), f"the loss of guessing among {classes} classes, which the accuracies point to,"
+    return (line.values[0] if line else math.nan), "the first training loss"
+
+
+def _classes_of_guessing(curve: Curve) -> int | None:
+    """The number of classes of a run that guesses to its end: accuracy 1/K and loss ln K fit one K alone."""
+    accuracies, losses = ([value for _, value in curve.points(name)] for name in ("val_accuracy", "val_loss"))
+    if not accuracies or not losses or not 0 < max(accuracies) <= 0.6:
+        return None
+    late, right = (median(values[len(values) // 2 :]) for values in (losses, accuracies))
+    classes = round(math.exp(min(late, 12.0)))
+    fits = classes > 1 and abs(late / math.log(classes) - 1) < 0.02 and 0.5 < right * classes < 1.6
+    return classes if fits and max(accuracies) < 2 / classes else None
