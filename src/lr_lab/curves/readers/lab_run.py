@@ -1,0 +1,43 @@
+"""The folder of a run of this laboratory: config.yaml, history.csv, result.json."""
+
+from __future__ import annotations
+
+import csv
+
+import yaml
+
+from lr_lab.curves.numbers import number
+from lr_lab.curves.readers.base import Reader
+from lr_lab.curves.source import Source
+from lr_lab.curves.table import Row, Table
+
+COLUMNS = {"epoch", "lr", "train_loss", "val_loss", "train_accuracy", "val_accuracy"}
+
+
+class LabRun(Reader):
+    format = "a run of lr-lab"
+
+    def sure(self, source: Source) -> float:
+        if not source.is_folder or not source.path:
+            return 0.0
+        history = source.path / "history.csv"
+        if not history.is_file() or not (source.path / "config.yaml").is_file():
+            return 0.0
+        with history.open() as lines:
+            return 1.0 if set(next(csv.reader(lines), [])) >= COLUMNS else 0.0
+
+    def tables(self, source: Source) -> list[Table]:
+        assert source.path is not None
+        config = yaml.safe_load((source.path / "config.yaml").read_text()) or {}
+        with (source.path / "history.csv").open() as lines:
+            rows = [
+                Row(
+                    {
+                        name: told[0]
+                        for name, cell in line.items()
+                        if name in COLUMNS and cell and (told := number(cell))
+                    }
+                )
+                for line in csv.DictReader(lines)
+            ]
+        return [Table(rows, source.name, classes=(config.get("model") or {}).get("classes"))]
