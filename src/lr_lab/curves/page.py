@@ -7,6 +7,7 @@ import html
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -33,7 +34,7 @@ def figure(explained: Sequence[Explanation]) -> Figure:
     has_accuracy = any(one.curve.has("val_accuracy") or one.curve.has("train_accuracy") for one in shown)
     rows = 1 + has_accuracy
     made = Figure(figsize=(max(6.0, 4.2 * len(shown)), 3.4 * rows), layout="constrained")
-    shared = "all" if len({one.curve.unit for one in shown}) == 1 else "col"
+    shared: Literal["all", "col"] = "all" if len({one.curve.unit for one in shown}) == 1 else "col"
     axes = made.subplots(rows, len(shown), squeeze=False, sharex=shared, sharey="row")
     wide = _spans_decades(shown)
     for column, one in enumerate(shown):
