@@ -71,7 +71,7 @@ def make(fault: str, n: int, p: common.Plan) -> None:
         root = Path(scratch) / "data"
         data = classes_folder(root, p) if n == 1 else boxes_folder(root, p, 48)
         model = YOLO("yolov8n-cls.yaml" if n == 1 else "yolov8n.yaml")
-        model.add_callback("on_train_epoch_start", set_rate)
+        model.add_callback("on_train_batch_start", set_rate)
         model.add_callback("on_fit_epoch_end", keep)
         model.train(
             data=data,
