@@ -34,6 +34,11 @@ def within(epochs: int, jump: float, fall: float = 0.02) -> Curve:
     return replace(curve([1.0 - 0.02 * epoch for epoch in range(epochs)]), within=tuple(losses))
 
 
+def warming(second: float) -> Curve:
+    """A rate that rises twelvefold in the second epoch."""
+    return with_rate([2.3, second, *falling(18)], [0.1, *(1.2 * 0.8**epoch for epoch in range(19))])
+
+
 def repeating(by: float, same: bool) -> Curve:
     """Losses within epochs that go up and down: alike in every epoch, or each in its own way."""
     waves = [[math.sin(row * (1 if same else 1 + 0.7 * epoch)) for row in range(20)] for epoch in range(8)]
@@ -59,6 +64,7 @@ SHOWN: list[tuple[str, Curve, Curve]] = [
     ("not_finite", curve([NAN, NAN]), curve([2.3, 2.2])),
     ("rate_too_high", curve([2.3, 1.0, *jumping(1.0, 0.4, 18)]), curve([2.3, 1.0, *jumping(1.0, 0.02, 18)])),
     ("rate_too_high", curve([2.3, 2.6, 9.0, 40.0]), curve([2.3, 2.3, 2.4, 2.3])),
+    ("rate_too_high", curve(jumping(2.6, 0.2, 12)), curve([GUESS] * 12)),
     ("lowered_too_early", with_rate(SLOW, STEP), with_rate(SLOW, [0.1] * 20)),
     ("lowered_too_early", with_rate(SLOW, STEP), with_rate(falling(), STEP)),
     (
@@ -70,6 +76,7 @@ SHOWN: list[tuple[str, Curve, Curve]] = [
     ("taken_up_wrongly", replace(curve([*EIGHT, 2.0, 1.0, 0.5]), resumed=(9.0,)), curve([*EIGHT, 2.0, 1.0, 0.5])),
     ("rate_raised", taken_up(EIGHT[-1] * 0.9, 0.2), taken_up(EIGHT[-1] * 0.9, 0.02)),
     ("short_warmup", curve([2.3, 9.0, 4.0, *falling(20)]), curve([2.3, 2.6, 2.4, *falling(20)])),
+    ("short_warmup", warming(2.5), warming(2.3)),
     ("jumps_between_epochs", within(8, 0.4), within(8, 0.05)),
     ("same_order", repeating(0.1, same=True), repeating(0.1, same=False)),
     ("best_thrown_away", OVERFITTING, curve(falling(), [0.2 + loss for loss in falling()])),

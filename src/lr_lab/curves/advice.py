@@ -62,7 +62,7 @@ def _of_label(shape: Shape, diagnosis: Diagnosis, by_kind: Mapping[str, Finding]
             return [_lower_rate(shape, 3, "The run was on its way down and was thrown back."), _clip(), _warm_up(shape)]
         case "oscillating":
             return [_lower_rate(shape, 3, "The losses jump by more than they gain.")]
-        case "stuck" if _too_high(shape):
+        case "stuck" if "rate_too_high" in by_kind:
             return [
                 _lower_rate(shape, 10, "The loss lies above that of guessing, as after steps that are too large."),
                 _one_batch(),
@@ -80,12 +80,6 @@ def _of_label(shape: Shape, diagnosis: Diagnosis, by_kind: Mapping[str, Finding]
         case _ if "lowered_too_early" in by_kind:
             return [_hold(shape, by_kind["lowered_too_early"])]
     return []
-
-
-def _too_high(shape: Shape) -> bool:
-    """Whether a run that learned nothing lies above the loss of guessing or jumps, rather than resting on it."""
-    line = shape.train
-    return max(line.values) > 1.05 * shape.start or line.swing > 0.02 * shape.start
 
 
 def _code(lightning: str, keras: str, hugging_face: str, pytorch: str) -> dict[str, str]:

@@ -42,7 +42,7 @@ def has_nonfinite_loss(curve: Curve) -> bool:
     """
     train, val = ([value for value in values if value is not None] for values in (curve.train_loss, curve.val_loss))
     if len(train) > 1 and all(map(math.isfinite, train)) and not any(map(math.isfinite, val)):
-        return False
+        return bool(val) and train[-1] == 0.0  # which some programs write for a loss that is not finite
     return not all(map(math.isfinite, [*train, *val]))
 
 

@@ -28,12 +28,21 @@ def read(paths: Sequence[str], wishes: Wishes | None = None) -> list[Curve]:
     found: list[tuple[Reader, Table]] = []
     for path in paths:
         found += _of_standard_input() if path == "-" else _of_path(Path(path))
-    return [
-        replace(curve, notes=(f"Read as {reader.format}.", *curve.notes))
-        for reader, table in _joined(found)
-        for curve in curves(table, wishes)
-        if len(curve)
-    ]
+    made, refused = [], []
+    for reader, table in _joined(found):
+        try:
+            made += [
+                replace(curve, notes=(f"Read as {reader.format}.", *curve.notes))
+                for curve in curves(table, wishes)
+                if len(curve)
+            ]
+        except UserError as error:  # beside other tables one may hold rates or times alone
+            refused.append(error)
+    if refused and not made:
+        raise refused[0]
+    if not made:
+        raise UserError(f"{', '.join(paths)}: no line has a loss with a number.")
+    return made
 
 
 def reader_of(source: Source) -> Reader | None:

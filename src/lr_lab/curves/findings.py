@@ -77,12 +77,13 @@ def not_finite(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> Fi
 
 def rate_too_high(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> Finding | None:
     """A run that blew up, fell back or jumps, with the rate that it had then."""
-    if diagnosis.label not in ("diverged", "collapsed", "oscillating"):
+    if diagnosis.label not in ("diverged", "collapsed", "oscillating") and not _is_thrown_about(shape, diagnosis):
         return None
     signs = {
         "diverged": "the loss blew up",
         "collapsed": "the run fell back and did not recover",
         "oscillating": "the losses jump without settling",
+        "stuck": "the losses lie above that of guessing or jump, rather than resting on it",
     }
     at = diagnosis.marks[0] if diagnosis.marks else shape.curve.at[-1]
     at_rate = shape.rate_at(at)
@@ -90,10 +91,16 @@ def rate_too_high(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) ->
     return Finding(
         "rate_too_high",
         f"The rate looks too high: {signs[diagnosis.label]}. {known}.",
-        "likely" if diagnosis.label != "collapsed" else "possible",
+        "possible" if diagnosis.label in ("collapsed", "stuck") else "likely",
         (at,),
         at_rate,
     )
+
+
+def _is_thrown_about(shape: Shape, diagnosis: Diagnosis) -> bool:
+    """Whether a run that learned nothing lies above the loss of guessing or jumps."""
+    line = shape.train
+    return diagnosis.label == "stuck" and (max(line.values) > 1.05 * shape.start or line.swing > 0.02 * shape.start)
 
 
 def rate_too_low(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> Finding | None:
@@ -167,7 +174,7 @@ def short_warmup(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> 
     rest = [value for _, value in points[len(head) + 1 :]]
     stands_out = peak >= thresholds.spike * max(first, median(rest)) and peak > 1.2 * max(rest)
     if first <= 0 or not stands_out or median(rest) > thresholds.spike * first:
-        return None
+        return _steep_warmup(shape, thresholds)
     return Finding(
         "short_warmup",
         f"The training loss shot up from {loss(first)} to {loss(peak)} in {_about(shape, at)} and came back: a "
@@ -176,6 +183,22 @@ def short_warmup(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> 
         "likely",
         (at + 1 if shape.curve.unit == "epoch" else at,),
     )
+
+
+def _steep_warmup(shape: Shape, thresholds: Thresholds) -> Finding | None:
+    """The rate rises steeply at first, and the training loss with it."""
+    rates, losses = shape.rates[: max(3, len(shape.rates) // 10)], shape.train
+    for (before, low), (at, high) in pairwise(rates):
+        then, now = losses.near(before), losses.near(at)
+        if low > 0 and high >= thresholds.rate_jump * low and now > 1.03 * then:
+            return Finding(
+                "short_warmup",
+                f"The rate rose from {rate(low)} to {rate(high)} in {shape.place(at)}, and the training loss from "
+                f"{loss(then)} to {loss(now)}: the warm-up is too short, or its rate too high.",
+                "likely",
+                (at,),
+            )
+    return None
 
 
 def _about(shape: Shape, at: float) -> str:

@@ -20,6 +20,8 @@ FOUND = re.compile(
 )
 # timm's "Train: 3 [  10/196 (  5%)]", and the "[3] train-logloss:0.4" of boosted trees.
 HEAD = re.compile(r"(?i)^\W*(?:train|test|val)\w*:\s*\[?(\d+)\]?\s*\[\s*\d+/\d+|^\[(\d+)\]\s+[a-z]")
+# Hugging Face's Trainer prints 0 for a loss that is not finite.
+LOST = re.compile(r"grad_norm\W{1,5}nan")
 BAR = re.compile(r"\d+%\||it/s|s/it|━|█|\[=*>?\.*\]|ms/step|us/step|s/step|ETA")
 SEPARATORS = re.compile(r"[,;|•\t\[\]{}()]|\s[-–—]+\s|\s{3,}")
 
@@ -94,6 +96,8 @@ def parse(text: str) -> Line:
         end = found.end()
     line = scan.line
     line.values = _corrected(line.values)
+    if LOST.search(text):
+        line.values |= {name: float("nan") for name, value in line.values.items() if value == 0 and "loss" in name}
     if not line.values and set(words(text)) <= SPLITS | PLAIN:  # "--- Validation phase ---"
         line.split = scan.split or named(f"{text} loss").split
     return line

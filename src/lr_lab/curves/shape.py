@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,7 +92,8 @@ class Shape:
 
     @classmethod
     def of(cls, curve: Curve) -> Shape:
-        train, val = (_line(curve, name) for name in ("train_loss", "val_loss"))
+        val = _line(curve, curve.points("val_loss"))
+        train = _line(curve, _by_evaluation(curve, val))
         start, origin = _start(curve, train or val)
         return cls(curve, train or val, val or train, start, origin)
 
@@ -167,8 +169,19 @@ def _finite(curve: Curve, name: str) -> bool:
     return any(value is not None and math.isfinite(value) for value in getattr(curve, name))
 
 
-def _line(curve: Curve, name: str) -> Line:
-    points = curve.points(name)
+def _by_evaluation(curve: Curve, val: Line) -> list[tuple[float, float]]:
+    """The training losses; where steps are far denser than evaluations, their means since the evaluation before."""
+    points = curve.points("train_loss")
+    if curve.unit != "step" or len(val) < 5 or len(points) < 3 * len(val):
+        return points
+    groups: dict[float, list[float]] = {}
+    for at, value in points:
+        if at <= val.at[-1]:
+            groups.setdefault(val.at[bisect_left(val.at, at)], []).append(value)
+    return [(at, fmean(values)) for at, values in groups.items()]
+
+
+def _line(curve: Curve, points: list[tuple[float, float]]) -> Line:
     if curve.unit == "step" and len(points) > MOST_STEPS:
         groups = groupby(enumerate(points), key=lambda found: found[0] * STRETCHES // len(points))
         stretches = [[point for _, point in group] for _, group in groups]
@@ -191,11 +204,23 @@ def _start(curve: Curve, line: Line) -> tuple[float, str]:
 
 
 def _classes_of_guessing(curve: Curve) -> int | None:
-    """The number of classes of a run that guesses to its end: accuracy 1/K and loss ln K fit one K alone."""
+    """The number of classes of a run that guesses to its end: accuracy 1/K and loss ln K or more fit one K alone."""
     accuracies, losses = ([value for _, value in curve.points(name)] for name in ("val_accuracy", "val_loss"))
     if not accuracies or not losses or not 0 < max(accuracies) <= 0.6:
         return None
     late, right = (median(values[len(values) // 2 :]) for values in (losses, accuracies))
     classes = round(math.exp(min(late, 12.0)))
     fits = classes > 1 and abs(late / math.log(classes) - 1) < 0.02 and 0.5 < right * classes < 1.6
-    return classes if fits and max(accuracies) < 2 / classes else None
+    if fits and max(accuracies) < 2 / classes:
+        return classes
+    return _classes_of_flat(accuracies, losses)
+
+
+def _classes_of_flat(accuracies: list[float], losses: list[float]) -> int | None:
+    """Far above the loss of guessing, that loss says nothing about K, but an accuracy that never moves does."""
+    third = len(accuracies) // 3
+    if third < 2 or max(accuracies) > 1.5 * min(accuracies):
+        return None
+    classes = round(1 / median(accuracies))
+    rises = median(accuracies[-third:]) > 1.05 * median(accuracies[:third])
+    return classes if classes > 2 and not rises and min(losses) > math.log(classes) else None

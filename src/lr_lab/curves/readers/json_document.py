@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,7 +26,10 @@ def row_of(record: Mapping[str, Any]) -> Row:
         ),
         "",
     )
-    return Row(_numbers(record), split=split)
+    values = _numbers(record)
+    if math.isnan(values.get("grad_norm", 0.0)) and values.get("loss") == 0.0:
+        values["loss"] = math.nan  # Hugging Face's Trainer writes 0 for a loss that is not finite
+    return Row(values, split=split)
 
 
 def _numbers(record: Mapping[str, Any], before: str = "") -> dict[str, float]:

@@ -32,4 +32,5 @@ class WandbCsv(Reader):
                 run, _, metric = name.rpartition(" - ")
                 if place and not metric.endswith(("__MIN", "__MAX")) and metric != "_step" and (found := number(cell)):
                     runs.setdefault(run, []).append(Row({axis: place[0], metric: found[0]}))
-        return [Table(made, f"{source.name}: {run}") for run, made in runs.items()]
+        folder = source.path.parent if source.path else ""  # a panel is downloaded one at a time: a file a metric
+        return [Table(made, f"{source.name}: {run}", part_of=f"{folder}: {run}") for run, made in runs.items()]
