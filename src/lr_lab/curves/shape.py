@@ -16,6 +16,7 @@ from lr_lab.curves.curve import Curve
 MOST_STEPS, STRETCHES = 80, 40
 # Two losses whose first values differ by more than this factor are not in the same units.
 COMPARABLE = 5.0
+FIRST = "the first training loss"
 
 
 def length_of_end(points: int) -> int:
@@ -110,13 +111,17 @@ class Shape:
         return self.has_train and self.has_val
 
     @property
+    def knows_guessing(self) -> bool:
+        return self.origin != FIRST
+
+    @property
     def watched(self) -> str:
         return "validation loss" if self.has_val else "training loss"
 
     @cached_property
     def comparable(self) -> bool:
         """Whether training and validation loss are in the same units."""
-        if self.start != self.train.values[0] or not self.has_both:  # of guessing: both are cross-entropies
+        if self.knows_guessing or not self.has_both:  # both are cross-entropies
             return True
         first, other = self.train.values[0], self.val.values[0]
         return first > 0 < other and 1 / COMPARABLE <= other / first <= COMPARABLE
@@ -200,7 +205,7 @@ def _start(curve: Curve, line: Line) -> tuple[float, str]:
         return math.log(curve.classes), f"the loss of guessing among {curve.classes} classes"
     if classes := _classes_of_guessing(curve):
         return math.log(classes), f"the loss of guessing among {classes} classes, which the accuracies point to,"
-    return (line.values[0] if line else math.nan), "the first training loss"
+    return (line.values[0] if line else math.nan), FIRST
 
 
 def _classes_of_guessing(curve: Curve) -> int | None:

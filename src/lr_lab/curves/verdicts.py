@@ -84,8 +84,11 @@ def collapsed(shape: Shape, thresholds: Thresholds) -> Verdict | None:
 
 def _left_its_start(shape: Shape, thresholds: Thresholds) -> bool:
     """Whether a run without a known loss of guessing ends clearly above where it began."""
-    knows = shape.curve.classes is not None or shape.curve.guess_loss is not None
-    return not knows and len(shape.train) > 2 and min(shape.train.end) > (1 + thresholds.rise_ratio) * shape.start > 0
+    return (
+        not shape.knows_guessing
+        and len(shape.train) > 2
+        and min(shape.train.end) > (1 + thresholds.rise_ratio) * shape.start > 0
+    )
 
 
 def overfitting(shape: Shape, thresholds: Thresholds) -> Verdict | None:
