@@ -247,6 +247,12 @@ def test_a_run_that_guesses_shows_its_number_of_classes(level):
     assert label(losses, classes=None, val_accuracy=tuple(rising / classes for rising in range(1, 13))) == "healthy"
 
 
+def test_a_loss_that_creeps_while_no_answer_changes_is_stuck():
+    losses = [2.32 - 0.0006 * epoch for epoch in range(20)]
+    assert label(losses, val_accuracy=(0.103,) * 20) == "stuck"
+    assert label(losses, val_accuracy=tuple(0.1 + 0.004 * epoch for epoch in range(20))) == "crawling"
+
+
 def test_losses_in_two_units_are_not_put_on_one_scale():
     train, val = [0.9**epoch for epoch in range(20)], [60.0, 50.0, 45.0, 44.0, *[44.0] * 16]
     assert label(train, val, classes=None) != "collapsed"

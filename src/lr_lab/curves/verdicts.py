@@ -238,6 +238,7 @@ def _late_fall(shape: Shape, thresholds: Thresholds) -> tuple[float, float, floa
     start = shape.start if shape.comparable else val.values[0]
     if (
         len(val) < 3
+        or (not has_learned(shape, thresholds) and _answers_stand_still(shape))
         or last >= top
         or last > (1 + thresholds.learned) * start
         or before - last < thresholds.late_fall_to_swing * val.swing
@@ -245,6 +246,12 @@ def _late_fall(shape: Shape, thresholds: Thresholds) -> tuple[float, float, floa
     ):
         return None
     return before, last, top, quarter
+
+
+def _answers_stand_still(shape: Shape) -> bool:
+    """Whether the validation accuracy is known and never moves: a loss that falls so learns nothing yet."""
+    accuracies = [value for _, value in shape.curve.points("val_accuracy")]
+    return len(accuracies) >= 5 and max(accuracies) - min(accuracies) < 0.005
 
 
 def _quarter(points: int) -> int:
