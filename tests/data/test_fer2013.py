@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lr_lab.data import fer2013
+from lr_lab.run.config import compose
 from lr_lab.data.fer2013 import FER2013
 from lr_lab.errors import UserError
-from lr_lab.run.config import compose
 from lr_lab.run.folder import RunFolder, run_path
-from lr_lab.run.training import train
+from src.train import train
 
 RNG = np.random.default_rng(0)
 FACES = RNG.integers(0, 256, (70, 48, 48))
@@ -92,14 +92,17 @@ def test_a_bad_row_is_named(tmp_path: Path, column: int, value: str, words: str)
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("emotion,faces\n1,2\n", "has no column pixels;"),
+        ("emotion,faces\n1,2\n", "has no column pixels; its columns are emotion, faces"),
         ("a,b\n1,2\n", "has no column emotion and no column pixels;"),
         ("", "is not a whole CSV file"),
         ("emotion,pixels\n", "has no rows to train on"),
-        ("emotion,pixels\n1,2\n1,2,3,4\n", "is not a whole CSV file .*line 3"),
+        ("emotion,pixels\n1,2,3,4\n", "line 2: 4 values under 2 names of columns"),
+        ("emotion,pixels,pixels\n1,2,3\n", "has 2 columns called pixels"),
+        ("emotion,pixels,split\n1,2,train\n", "has no column Usage, but split; if it says which rows"),
         ('emotion,pixels\n1,"2 3', "is not a whole CSV file"),
         ("emotion,pixels\n3\n", "line 2: pixels has 0 values"),
-        ("emotion,pixels\n\n", "line 2: emotion is ''"),
+        ("emotion,pixels\n\n,,\n", "has no rows to train on"),
+        ("emotion,pixels\n,2\n", "line 2: emotion is ''"),
     ],
 )
 def test_a_file_that_is_not_fer2013_is_refused_in_a_sentence(tmp_path: Path, content: str, words: str) -> None:
@@ -108,12 +111,19 @@ def test_a_file_that_is_not_fer2013_is_refused_in_a_sentence(tmp_path: Path, con
         read(tmp_path)
 
 
-def test_lines_are_counted_through_the_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fer2013, "_CHUNK", 10)
-    table = rows()
-    table[25][0] = "happy"
-    write(tmp_path / "fer2013.csv", table)
-    with pytest.raises(UserError, match=r"fer2013.csv, line 27: "):
+@pytest.mark.parametrize("usage", ["usage", "USAGE", " Usage "])
+@pytest.mark.parametrize("values", [str.upper, str.lower, lambda value: value.replace("Test", " test")])
+def test_columns_and_parts_are_known_whatever_their_case_and_spaces(tmp_path: Path, usage: str, values: Any) -> None:
+    table = [[label, face, values(use)] for label, face, use in rows()]
+    write(tmp_path / "fer2013.csv", table, f"Emotion, PIXELS ,{usage}")
+    data = read(tmp_path)
+    assert (len(data.train), len(data.val)) == (42, 14)
+    assert data.notes[0].endswith("has 42 rows to train on; FER2013 as published has 28,709.")
+
+
+def test_a_row_number_without_a_heading_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "fer2013.csv", [[str(n), *row] for n, row in enumerate(rows())], order="0123")
+    with pytest.raises(UserError, match="line 2: 4 values under 3 names of columns; give each column a name"):
         read(tmp_path)
 
 

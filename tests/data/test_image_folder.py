@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import struct
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lr_lab.data.image_folder import ImageFolder
 from lr_lab.errors import UserError
@@ -25,14 +25,17 @@ def draw(folder: Path, count: int, size: tuple[int, int] = (20, 12), suffix: str
 
 
 def read(root: Path, **options: Any) -> ImageFolder:
-    data = ImageFolder(batch_size=4, seed=0, images=root, **options)
+    data = ImageFolder(**{"batch_size": 4, "seed": 0, "images": root} | options)
     data.setup()
     return data
 
 
-@pytest.mark.parametrize("held_out", ["val", "test", "valid", "Validation", "testing"])
-def test_train_and_held_out_folders(tmp_path: Path, held_out: str) -> None:
-    draw(tmp_path / "train", 5)
+@pytest.mark.parametrize(
+    ("train", "held_out"),
+    [("train", "val"), ("train", "testing"), ("Training", "Dev"), ("seg_train", "seg_test/seg_test")],
+)
+def test_train_and_held_out_folders(tmp_path: Path, train: str, held_out: str) -> None:
+    draw(tmp_path / train, 5)
     draw(tmp_path / held_out, 2)
     for data in (read(tmp_path, size=8), read(tmp_path, size=8)):  # decoded, then from the decoded copy
         assert data.classes == 2
@@ -77,69 +80,46 @@ def test_grey_images_and_other_formats(tmp_path: Path) -> None:
     np.testing.assert_allclose(data.train.inputs[:, 0, 3, 3], np.repeat([29, 76], 4), atol=2)
 
 
-def test_a_photo_stands_as_its_camera_was_held(tmp_path: Path) -> None:
-    draw(tmp_path, 5)
-    lying = Image.new("RGB", (16, 16))
-    lying.paste((255, 255, 255), (0, 0, 8, 16))  # its left half is white
-    exif = lying.getexif()
-    exif[0x0112] = 6  # orientation: turned a quarter to the left; upright, that half is on top
-    lying.save(tmp_path / "blue" / "0.png", exif=exif)
-    data = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=16)
-    train, _ = data.read()
-    assert (train.inputs[0, :, :7] == 255).all()
-    assert (train.inputs[0, :, 9:] == 0).all()
-
-
-def test_a_photo_with_a_mistyped_tag_is_read_all_the_same(tmp_path: Path) -> None:
-    draw(tmp_path, 5)
-    # TIFF 6.0: header, two entries of (tag, type, count, value): the orientation, and a resolution that is a text.
-    entries = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHI4s", 0x011A, 2, 4, b"72\0\0")
-    exif = b"Exif\0\0" + struct.pack("<2sHIH", b"II", 42, 8, 2) + entries + bytes(4)
-    Image.new("RGB", (16, 16), "white").save(tmp_path / "blue" / "0.jpg", exif=exif)
-    with Image.open(tmp_path / "blue" / "0.jpg") as photo, pytest.raises(TypeError):
-        ImageOps.exif_transpose(photo)  # what is to be worked around
-    (tmp_path / "blue" / "0.png").unlink()
-    train, _ = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=16).read()
-    assert (train.inputs[0] > 250).all()
-
-
-@pytest.mark.parametrize("suffix", ["png", "tiff"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photo_is_turned_as_pillow_would(tmp_path: Path, orientation: int, suffix: str) -> None:
-    draw(tmp_path, 5)
-    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
-    exif = photo.getexif()
-    exif[0x0112] = orientation
-    (tmp_path / "blue" / "0.png").unlink()
-    photo.save(tmp_path / "blue" / f"0.{suffix}", exif=exif)
-    train, _ = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=16).read()
-    with Image.open(tmp_path / "blue" / f"0.{suffix}") as saved:
-        np.testing.assert_array_equal(train.inputs[0].movedim(0, -1), np.asarray(ImageOps.exif_transpose(saved)))
-
-
-def test_sixteen_bits_a_pixel_become_eight(tmp_path: Path) -> None:
-    for name in ("dark", "light"):
-        (tmp_path / name).mkdir()
-        for i, level in enumerate((0, 300, 32_896, 65_535)):
-            Image.fromarray(np.full((8, 8), level, np.uint16)).save(tmp_path / name / f"{i}.png")
-    train, _ = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=8, channels=1).read()
-    assert train.inputs[:4, 0, 0, 0].tolist() == [0, 1, 128, 255]
-
-
-@pytest.mark.parametrize("kind", [np.int32, np.uint16])
-def test_bytes_kept_as_long_numbers_stay_as_they_are(tmp_path: Path, kind: type) -> None:
-    for name in ("dark", "light"):
-        (tmp_path / name).mkdir()
-        for i, level in enumerate((0, 100, 252)):
-            Image.fromarray(np.full((8, 8), level, kind)).save(tmp_path / name / f"{i}.tiff")
-    train, _ = ImageFolder(batch_size=4, seed=0, images=tmp_path, size=8, channels=1).read()
-    assert train.inputs[:3, 0, 0, 0].tolist() == [0, 100, 252]
-
-
 def test_trains_are_a_class_of_vehicles(tmp_path: Path) -> None:
     draw(tmp_path, 5)
     (tmp_path / "blue").rename(tmp_path / "Train")
     assert ImageFolder(batch_size=4, seed=0, images=tmp_path).names == ["Train", "red"]
+
+
+def test_a_person_hears_of_files_left_out_and_of_a_scale(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    draw(tmp_path, 5)
+    (tmp_path / "red" / "1.heic").touch()
+    for name in COLOURS:
+        Image.fromarray(np.full((8, 8), 300, np.uint16)).save(tmp_path / name / "deep.png")
+    with caplog.at_level("INFO"):
+        for _ in ("decoded", "from the decoded copy"):
+            left_out, scale, batch = read(tmp_path, batch_size=64).notes
+            assert left_out == f"Left out of {tmp_path}: 1 file: 1 .heic (such as red/1.heic)."
+            assert scale == "2 of 12 pictures have more than 8 bits a pixel: 0 to 65535 become 0 to 255 in all of them."
+            assert (
+                batch == "batch_size=64 is more than the 10 samples to train on: an epoch is one step on all of them."
+            )
+            assert caplog.messages[-3:] == [left_out, scale, batch]
+
+
+def test_inputs_change_with_each_file_and_not_with_what_is_no_data(tmp_path: Path) -> None:
+    def now() -> str:
+        return ImageFolder(4, 0, tmp_path).inputs_fingerprint()
+
+    draw(tmp_path, 2)
+    seen = [now()]
+    read(tmp_path, batch_size=1, val_fraction=0.5)  # leaves a decoded copy
+    (tmp_path / "red" / ".hidden.png").touch()
+    assert now() == seen[0]
+    picture = tmp_path / "red" / "0.png"
+    for change in (
+        lambda: os.utime(picture, ns=(0, 0)),
+        lambda: picture.rename(tmp_path / "red" / "new.png"),
+        lambda: Image.new("RGB", (9, 9)).save(tmp_path / "red" / "new.png"),
+    ):
+        change()
+        seen.append(now())
+    assert len(set(seen)) == 4
 
 
 def test_a_class_may_have_any_name(tmp_path: Path) -> None:
@@ -190,20 +170,10 @@ def _loose_test_images(root: Path) -> None:
     Image.new("RGB", (8, 8)).save(root / "val" / "0.png")
 
 
-def _other_names_of_the_parts(root: Path) -> None:
-    draw(root / "Training", 5)
-    draw(root / "Validation", 2)
-
-
-def _capitals(root: Path) -> None:
-    draw(root / "Train", 5)
-    draw(root / "Dev", 2)
-
-
-def _fractions(root: Path) -> None:
+def _no_common_scale(root: Path) -> None:
     draw(root, 5)
     (root / "red" / "1.png").unlink()
-    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(root / "red" / "1.tiff")
+    Image.fromarray(np.full((8, 8), -0.5, np.float32)).save(root / "red" / "1.tiff")
 
 
 @pytest.mark.parametrize(
@@ -212,14 +182,12 @@ def _fractions(root: Path) -> None:
         (lambda root: None, "has 0 class folders"),
         (_one_class, "has 1 class folders"),
         (_no_images, "red has no images"),
-        (_unreadable, "red/1.png cannot be read"),
-        (_cut_short, "red/1.jpg cannot be read"),
+        (_unreadable, r"1 of 10 pictures cannot be read: .*red/1.png \(it is no picture that Pillow knows\)"),
+        (_cut_short, r"red/1.jpg \(it is cut short or damaged\)"),
         (_unknown_class, "val/green is a class that .*/train lacks"),
-        (lambda root: draw(root, 1), "no sample of class 0"),
+        (lambda root: draw(root, 1), "no sample of class blue"),
         (_loose_test_images, "val has no class folders"),
-        (_capitals, "Train counts as a class; call the folder of the training images train"),
-        (_other_names_of_the_parts, "Training counts as a class; call the folder of the training images train"),
-        (_fractions, "red/1.tiff cannot be read"),
+        (_no_common_scale, "red/1.tiff and 0.png have no scale in common"),
     ],
 )
 def test_a_folder_that_cannot_be_learnt_from_is_refused_in_a_sentence(tmp_path: Path, make: Any, words: str) -> None:

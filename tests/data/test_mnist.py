@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from lr_lab.data.mnist import MNIST, FashionMNIST
+from lr_lab.data import mnist
+from lr_lab.data.mnist import MNIST, Content, FashionMNIST
 from lr_lab.errors import UserError
 
 NAMES = [name for name, _ in datasets.MNIST.resources]
@@ -33,23 +34,35 @@ def idx(array: np.ndarray) -> bytes:
     return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
 
 
-def small(root: Path, compress: bool) -> dict[str, np.ndarray]:
-    """Writes 20 images and 10 in Fashion-MNIST's layout."""
-    rng = np.random.default_rng(0)
-    raw = root / "FashionMNIST" / "raw"
+def write(raw: Path, arrays: dict[str, np.ndarray], compress: bool = False, dotted: bool = False) -> None:
     raw.mkdir(parents=True)
-    arrays = {
+    for name, array in arrays.items():
+        spelled = name.replace("-idx", ".idx") if dotted else name
+        content = idx(array)
+        (raw / (spelled if compress else spelled.removesuffix(".gz"))).write_bytes(
+            gzip.compress(content) if compress else content
+        )
+
+
+@pytest.fixture
+def arrays(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
+    """20 images and 10 that are, for this test, Fashion-MNIST as published."""
+    rng = np.random.default_rng(0)
+    small = {
         NAMES[0]: rng.integers(0, 256, (20, 28, 28)),
         NAMES[1]: np.arange(20) % 10,
         NAMES[2]: rng.integers(0, 256, (10, 28, 28)),
         NAMES[3]: np.arange(10),
     }
-    for name, array in arrays.items():
-        content = idx(array)
-        (raw / (name if compress else name.removesuffix(".gz"))).write_bytes(
-            gzip.compress(content) if compress else content
-        )
-    return arrays
+    content = Content((2,) * 10, (1,) * 10, small[NAMES[0]].sum())
+    monkeypatch.setitem(mnist._CONTENTS, "FashionMNIST", content)
+    return small
+
+
+def fashion(root: Path) -> FashionMNIST:
+    data = FashionMNIST(batch_size=4, seed=0, root=root)
+    data.setup()
+    return data
 
 
 def test_real_mnist_has_its_published_sizes_and_moments(linked: Path) -> None:
@@ -79,23 +92,25 @@ def test_a_damaged_archive_is_named(linked: Path, damage: str) -> None:
         MNIST(batch_size=64, seed=0, root=linked).setup()
 
 
-def test_extracted_files_do_as_well(tmp_path: Path) -> None:
-    arrays = small(tmp_path, compress=False)
-    data = FashionMNIST(batch_size=4, seed=0, root=tmp_path)
-    data.setup()
+@pytest.mark.parametrize("folder", ["FashionMNIST/raw", "FashionMNIST"])
+@pytest.mark.parametrize("dotted", [False, True])
+def test_extracted_files_do_as_well(tmp_path: Path, arrays: dict[str, np.ndarray], dotted: bool, folder: str) -> None:
+    write(tmp_path / folder, arrays, dotted=dotted)
+    data = fashion(tmp_path)
     np.testing.assert_array_equal(data.train.inputs[:, 0], arrays[NAMES[0]])
     np.testing.assert_array_equal(data.val.targets, arrays[NAMES[3]])
 
 
-def test_archives_are_read_without_extracting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arrays = small(tmp_path, compress=True)
+def test_archives_are_read_without_extracting(
+    tmp_path: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
     raw = tmp_path / "FashionMNIST" / "raw"
+    write(raw, arrays, compress=True)
     published = [(name, hashlib.md5((raw / name).read_bytes()).hexdigest()) for name in NAMES]
     monkeypatch.setattr(datasets.FashionMNIST, "resources", published)
     tmp_path.chmod(0o555)
     try:
-        data = FashionMNIST(batch_size=4, seed=0, root=tmp_path)
-        data.setup()
+        data = fashion(tmp_path)
     finally:
         tmp_path.chmod(0o755)
     np.testing.assert_array_equal(data.val.inputs[:, 0], arrays[NAMES[2]])
@@ -103,12 +118,51 @@ def test_archives_are_read_without_extracting(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("size", [0, 3, 10, 5000])
-def test_a_truncated_extracted_file_is_named(tmp_path: Path, size: int) -> None:
-    small(tmp_path, compress=False)
-    damaged = tmp_path / "FashionMNIST" / "raw" / NAMES[0].removesuffix(".gz")
+def test_a_truncated_extracted_file_is_named(tmp_path: Path, arrays: dict[str, np.ndarray], size: int) -> None:
+    raw = tmp_path / "FashionMNIST" / "raw"
+    write(raw, arrays)
+    damaged = raw / NAMES[0].removesuffix(".gz")
     damaged.write_bytes(damaged.read_bytes()[:size])
     with pytest.raises(UserError, match=r"train-images-idx3-ubyte is truncated or altered"):
-        FashionMNIST(batch_size=4, seed=0, root=tmp_path).setup()
+        fashion(tmp_path)
+
+
+def test_digits_under_the_name_of_clothes_are_recognised(linked: Path) -> None:
+    raw = linked / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in NAMES:
+        (raw / name.removesuffix(".gz")).write_bytes(gzip.decompress((linked / "MNIST" / "raw" / name).read_bytes()))
+    with pytest.raises(UserError, match=r"FashionMNIST/raw are not FashionMNIST as published.*: they hold MNIST;"):
+        fashion(linked)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({1: np.arange(20) % 5}, r"20 and 10 pictures of 28x28 in 5 classes, others or altered"),
+        ({1: np.arange(20) + 7, 3: np.arange(10) + 1}, "in 20 classes"),
+        ({0: np.zeros((20, 32, 32)), 2: np.zeros((10, 32, 32))}, "20 and 10 pictures of 32x32"),
+        ({0: np.zeros((12, 28, 28)), 1: np.arange(12) % 10}, "12 and 10 pictures of 28x28"),
+        ({0: np.arange(20)}, "20 and 10 pictures of no size"),
+        ({0: np.ones((20, 28, 28))}, "others or altered"),
+    ],
+)
+def test_other_sizes_labels_and_pixels_are_named(
+    tmp_path: Path, arrays: dict[str, np.ndarray], change: dict[int, np.ndarray], words: str
+) -> None:
+    write(tmp_path / "FashionMNIST", arrays | {NAMES[number]: array for number, array in change.items()})
+    with pytest.raises(UserError, match=words):
+        fashion(tmp_path)
+
+
+def test_inputs_are_the_same_wherever_published_files_lie(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    write(tmp_path / "a" / "FashionMNIST", arrays)
+    write(tmp_path / "b" / "FashionMNIST", arrays, dotted=True)
+    first, second, other = (
+        kind(4, 0, root=tmp_path / root).inputs_fingerprint()
+        for kind, root in ((FashionMNIST, "a"), (FashionMNIST, "b"), (MNIST, "a"))
+    )
+    assert first == second != other
 
 
 def test_without_files_and_network_the_sentence_says_what_to_put_where(

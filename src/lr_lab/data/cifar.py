@@ -10,7 +10,8 @@ import numpy as np
 from torchvision import datasets
 
 from lr_lab.data.files import Decoded, check_md5, decoded_copy, download, make_root
-from lr_lab.data.in_memory import InMemoryDataModule, Split
+from lr_lab.data.in_memory import InMemoryDataModule
+from lr_lab.data.split import Split
 
 
 class CIFAR10(InMemoryDataModule):
@@ -23,18 +24,23 @@ class CIFAR10(InMemoryDataModule):
     classes = 10
     source = datasets.CIFAR10
     label_key = "labels"
+    published = True
 
     def read(self) -> tuple[Split, Split | None]:
         make_root(self.root)
         return decoded_copy(self.root, self.source.__name__.lower(), self._find, self._decode).splits()
 
-    def _find(self) -> list[Path]:
+    def files(self) -> list[Path]:
         folder = self.root / self.source.base_folder
         files = [folder / name for name, _ in (*self.source.train_list, *self.source.test_list)]
-        if not all(file.is_file() for file in files):
-            by_hand = f"extract {self.source.filename} into {self.root}"
-            download(self.source, self.source.__name__, self.root, by_hand)
-        return files
+        return files if all(file.is_file() for file in files) else []
+
+    def _find(self) -> list[Path]:
+        if found := self.files():
+            return found
+        by_hand = f"extract {self.source.filename} into {self.root}"
+        download(self.source, self.source.__name__, self.root, by_hand)
+        return self.files()
 
     def _decode(self, files: Sequence[Path]) -> Decoded:
         for file, (_, md5) in zip(files, (*self.source.train_list, *self.source.test_list), strict=True):

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
 
-from lr_lab.data.in_memory import InMemoryDataModule, Split
+from lr_lab.data.in_memory import InMemoryDataModule
+from lr_lab.data.split import Split
 
 
 class Digits(InMemoryDataModule):

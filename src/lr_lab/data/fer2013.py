@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from lr_lab.data.files import Decoded, decoded_copy
-from lr_lab.data.in_memory import InMemoryDataModule, Split
+from lr_lab.data.in_memory import InMemoryDataModule
+from lr_lab.data.split import Split
+from lr_lab.data.tables import rows
 from lr_lab.errors import UserError
 
 _FILES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
 _SIDE = 48
 _CLASSES = 7
 _USAGES = ("Training", "PublicTest", "PrivateTest")
-_CHUNK = 2000  # rows; the text of all rows at once would take a gigabyte
+_PUBLISHED = 28_709  # rows to train on (Goodfellow et al. 2013)
 
 
 class FER2013(InMemoryDataModule):
     """28,709 grey 48x48 faces to train on, in 7 classes (Goodfellow et al. 2013).
 
     Read from `fer2013.csv`, `icml_face_data.csv` or `train.csv` in `<root>/fer2013` or `root`, the first that
-    is there. The first two have a Usage column: Training is trained on, PublicTest is the validation set, and
-    PrivateTest is left alone. `train.csv` has none: a part of it (`val_fraction`, by default a fifth) is the
-    validation set.
+    is there; `tables.rows` says how such a file may be spelled. The first two have a Usage column: Training is trained
+    on, PublicTest is the validation set, and PrivateTest is left alone. `train.csv` has none: a part of it
+    (`val_fraction`, by default a fifth) is the validation set. A file with other columns but without Usage is refused,
+    as one of these may say which rows are not for training.
     """
 
     input_shape = (1, _SIDE, _SIDE)
@@ -34,13 +36,17 @@ class FER2013(InMemoryDataModule):
 
     def read(self) -> tuple[Split, Split | None]:
         [file] = self._find()
-        return decoded_copy(self.root, f"fer2013-{file.stem}", lambda: [file], _decode).splits()
+        copy = decoded_copy(self.root, f"fer2013-{file.stem}", lambda: [file], _decode)
+        self.notes = copy.notes.tolist()
+        return copy.splits()
+
+    def files(self) -> list[Path]:
+        places = (folder / name for folder in (self.root / "fer2013", self.root) for name in _FILES)
+        return [file for file in places if file.is_file()][:1]
 
     def _find(self) -> list[Path]:
-        for folder in (self.root / "fer2013", self.root):
-            for name in _FILES:
-                if (folder / name).is_file():
-                    return [folder / name]
+        if found := self.files():
+            return found
         raise UserError(
             f"FER2013 is not in data.root={self.root}; download one of {', '.join(_FILES)} from Kaggle's "
             "challenges-in-representation-learning-facial-expression-recognition-challenge "
@@ -53,31 +59,30 @@ def _decode(files: Sequence[Path]) -> Decoded:
     pixels: list[np.ndarray] = []
     labels: list[int] = []
     usages: list[str] = []
-    try:
-        # Everything as text: a damaged value must not turn a column of numbers into something else.
-        chunks = pd.read_csv(file, dtype=str, keep_default_na=False, skip_blank_lines=False, chunksize=_CHUNK)
-        for chunk in chunks:
-            chunk.columns = chunk.columns.str.strip()
-            if missing := {"emotion", "pixels"} - set(chunk.columns):
-                raise UserError(
-                    f"{file} has no column {' and no column '.join(sorted(missing))}; download it again from Kaggle."
-                )
-            usage = chunk["Usage"] if "Usage" in chunk else [_USAGES[0]] * len(chunk)
-            for row, emotion, text, use in zip(chunk.index, chunk["emotion"], chunk["pixels"], usage, strict=True):
-                where = f"{file}, line {row + 2}"  # from 1, after the header
-                labels.append(_label(emotion, where))
-                pixels.append(_face(text, where))
-                usages.append(_usage(use, where))
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{file} is not a whole CSV file ({str(error).splitlines()[0]}); download it again from Kaggle."
-        ) from error
+    for line, row in rows(file, ("emotion", "pixels"), ("usage",)):
+        if not labels:
+            _check_split(file, row)
+        where = f"{file}, line {line}"
+        labels.append(_label(row["emotion"], where))
+        pixels.append(_face(row["pixels"], where))
+        usages.append(_usage(row.get("usage", _USAGES[0]), where))
     faces = np.stack(pixels)[..., None] if pixels else np.empty((0, _SIDE, _SIDE, 1), np.uint8)
     emotions, used = np.array(labels, np.int64), np.array(usages, np.str_)
     train, test = (used == usage for usage in _USAGES[:2])
     if not train.any():
         raise UserError(f"{file} has no rows to train on; download it again from Kaggle.")
-    return Decoded(faces[train], emotions[train], faces[test], emotions[test])
+    part = f"{file} has {train.sum():,} rows to train on; FER2013 as published has {_PUBLISHED:,}."
+    notes = np.array([part] if test.any() and train.sum() != _PUBLISHED else [], np.str_)
+    return Decoded(faces[train], emotions[train], faces[test], emotions[test], notes)
+
+
+def _check_split(file: Path, row: Collection[str]) -> None:
+    """Raises UserError if a column may say which rows are for training and nobody knows how."""
+    if "usage" not in row and (unknown := sorted(set(row) - {"emotion", "pixels", "id", "index"})):
+        raise UserError(
+            f"{file} has no column Usage, but {', '.join(unknown)}; if it says which rows are for training, call it "
+            f"Usage, with the values {', '.join(_USAGES)}; if not, remove it."
+        )
 
 
 def _label(text: str, where: str) -> int:
@@ -102,6 +107,7 @@ def _face(text: str, where: str) -> np.ndarray:
 
 
 def _usage(text: str, where: str) -> str:
-    if text.strip() not in _USAGES:
-        raise UserError(f"{where}: Usage is {text!r}, not one of {', '.join(_USAGES)}; correct the row.")
-    return text.strip()
+    for usage in _USAGES:
+        if "".join(text.split()).casefold() == usage.casefold():
+            return usage
+    raise UserError(f"{where}: Usage is {text!r}, not one of {', '.join(_USAGES)}; correct the row.")

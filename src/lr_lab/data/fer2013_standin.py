@@ -14,7 +14,7 @@ from lr_lab.chance import generator
 from lr_lab.data.cifar import CIFAR10
 from lr_lab.data.fer2013 import FER2013
 from lr_lab.data.files import Decoded, decoded_copy, make_root
-from lr_lab.data.in_memory import Split, stratified_sample
+from lr_lab.data.split import Split, stratified_sample
 
 _TRAIN, _VAL = 28_709, 3_589  # FER2013's Training and PublicTest
 _WRONG = 0.1  # of the labels
@@ -36,7 +36,7 @@ class FER2013StandIn(CIFAR10):
         return decoded_copy(self.root, "fer2013_standin", self._find, self._decode).splits()
 
     def _decode(self, files: Sequence[Path]) -> Decoded:
-        train_pixels, train_labels, test_pixels, test_labels = super()._decode(files)
+        train_pixels, train_labels, test_pixels, test_labels, _ = super()._decode(files)
         return Decoded(*_stand_in(train_pixels, train_labels, _TRAIN), *_stand_in(test_pixels, test_labels, _VAL))
 
 

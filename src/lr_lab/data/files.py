@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -16,26 +16,30 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from lr_lab.data.in_memory import Split
+from lr_lab.data.split import Split
 from lr_lab.errors import UserError
 
 _DOWNLOAD_TIMEOUT = 30  # seconds without a byte
 
 # Raised whenever a dataset's decoding changes: copies of before are then decoded anew.
-_DECODING = 3
+_DECODING = 4
 
 
 class Decoded(NamedTuple):
-    """Pixels uint8 (N, H, W, C) and labels int64 (N,); no rows for test if the dataset has no test set."""
+    """Pixels uint8 (N, H, W, C), labels int64 (N,), and notes for a person on how files were read, text (n,).
+
+    There are no rows for test if the dataset has no test set.
+    """
 
     train_pixels: np.ndarray
     train_labels: np.ndarray
     test_pixels: np.ndarray
     test_labels: np.ndarray
+    notes: np.ndarray = np.array([], np.str_)
 
     def splits(self) -> tuple[Split, Split | None]:
         """The training set and the test set, sharing these arrays' memory."""
-        train_pixels, train_labels, test_pixels, test_labels = map(torch.from_numpy, self)
+        train_pixels, train_labels, test_pixels, test_labels = map(torch.from_numpy, self[:-1])
         train = Split.of_images(train_pixels, train_labels)
         return train, Split.of_images(test_pixels, test_labels) if len(test_labels) else None
 
@@ -62,7 +66,7 @@ def decoded_copy(
     folder = root / ".decoded"
     with _alone(folder, dataset) as writable:
         sources = find()
-        stem = f"{dataset}-{_key(root, sources)}"
+        stem = f"{dataset}-{digest_of_files(root, sources, f'{_DECODING}')[:16]}"
         copy = _open(folder, stem)
         if copy is None:
             copy = decode(sources)
@@ -89,14 +93,15 @@ def _alone(folder: Path, dataset: str) -> Iterator[bool]:
         yield writable
 
 
-def _key(root: Path, sources: Sequence[Path]) -> str:
-    digest = hashlib.sha256(f"{_DECODING}\n".encode())
-    for path in sources:
+def digest_of_files(root: Path, files: Iterable[Path], *words: str) -> str:
+    """SHA-256, in hex, of words and of files by path below `root`, size and time of change; no file is opened."""
+    digest = hashlib.sha256("".join(f"{word}\n" for word in words).encode())
+    for path in files:
         stat = path.stat()
         digest.update(
             f"{path.relative_to(root)}\n{stat.st_size}\n{stat.st_mtime_ns}\n".encode(errors="surrogateescape")
         )
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
 
 
 def _open(folder: Path, stem: str) -> Decoded | None:

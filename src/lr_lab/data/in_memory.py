@@ -6,10 +6,10 @@ No sample passes through a Python transform: a batch is one gather, one conversi
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from lr_lab.chance import generator
+from lr_lab.data.files import digest_of_files
+from lr_lab.data.split import Split, stratified_sample
 from lr_lab.errors import UserError
 
 _VAL_BATCH = 256
@@ -25,56 +27,6 @@ _MAX_BLOCK = 32
 _MIN_BLOCKS = 20  # per epoch: what progress bars and interrupts have to go by
 _SCALINGS = {"symmetric": (127.5, 127.5), "unit": (0.0, 255.0)}  # what is taken away, and what is divided by
 _DEFAULT_FRACTION = 0.2  # of a dataset that comes without a held-out set
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Samples in memory.
-
-    Attributes:
-        inputs: uint8 (N, C, H, W) with the channel innermost in memory, or float32 (N, F).
-        targets: int64 (N,), or float32 (N,) for regression.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-
-    @classmethod
-    def of_images(cls, pixels: Tensor, labels: Tensor) -> Split:
-        """From pixels uint8 (N, H, W, C), contiguous, and labels int64 (N,); nothing is copied."""
-        return cls(pixels.permute(0, 3, 1, 2), labels)
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    @cached_property
-    def rows(self) -> Tensor:
-        """The inputs as (N, H * W * C) in the order of memory: a view in which a sample is one row."""
-        return self.inputs.movedim(1, -1).flatten(1)
-
-    def part(self, index: Tensor) -> Split:
-        """The samples at `index`, int64 (n,), as a split of their own."""
-        inputs = self.inputs.movedim(1, -1).index_select(0, index).movedim(-1, 1)
-        return Split(inputs, self.targets.index_select(0, index))
-
-    def to(self, device: torch.device) -> Split:
-        return Split(self.inputs.to(device), self.targets.to(device))
-
-
-def stratified_sample(targets: Tensor, count: int, chance: torch.Generator) -> Tensor:
-    """Indices of `count` samples, ascending, int64 (count,), in which every class has its share.
-
-    Each class is shuffled and its member of rank k (from 0) placed at k / size of the class; the `count`
-    lowest places are taken. So no class is over one sample above its share, and each is there if `count` allows.
-    """
-    shuffled = torch.randperm(len(targets), generator=chance)
-    by_class = shuffled[targets[shuffled].argsort(stable=True)]
-    _, sizes = targets.unique(return_counts=True)
-    place = torch.cat([torch.arange(size, dtype=torch.float64) / size for size in sizes.tolist()])
-    # Equal places are common (all firsts are at 0); chance decides among them.
-    ties = torch.randperm(len(targets), generator=chance)
-    lowest = ties[place[ties].argsort(stable=True)][:count]
-    return by_class[lowest].sort().values
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +87,12 @@ class InMemoryDataModule(pl.LightningDataModule):
         block_size: batches per Block. None: up to 32, with at least 20 blocks an epoch.
 
     Attributes:
-        input_shape: (C, H, W) of an image, or (F,).
+        input_shape: (C, H, W) of an image, or (F,). Known before anything is decoded, as `classes` and `names` are.
         classes: how many; None for regression.
+        names: of the classes, in order, where they have any.
+        notes: sentences for a person on how the data were read, after `setup`: files left out, a scale, few samples.
+            They are logged, too.
+        published: whether `read` refuses files of any other content than their authors published.
         train, val: the splits, after `setup`.
         mean, std: what is taken from pixels, 0 to 255, and what they are then divided by, float32 (C, 1, 1): moments of
             the train split, or as `scaling` says; for float inputs 0 and 1, (F,).
@@ -147,6 +103,8 @@ class InMemoryDataModule(pl.LightningDataModule):
 
     input_shape: tuple[int, ...]
     classes: int | None
+    names: Sequence[str] = ()
+    published = False
 
     train: Split
     val: Split
@@ -188,11 +146,25 @@ class InMemoryDataModule(pl.LightningDataModule):
         self.scaling = scaling
         self.block_size = block_size
         self.device = torch.device("cpu")
+        self.notes: list[str] = []
         self._fingerprint: str | None = None
 
     def read(self) -> tuple[Split, Split | None]:
-        """The training set and the official test set, None if the dataset has none."""
+        """The training set and the official test set, None if the dataset has none. Sets `notes`."""
         raise NotImplementedError
+
+    def files(self) -> Sequence[Path]:
+        """The files below `root` that `read` decodes; [] if data are computed or still have to be downloaded."""
+        return []
+
+    def inputs_fingerprint(self) -> str:
+        """A digest of what the data are made from, SHA-256 in hex; cheap, as no file is opened.
+
+        It covers the class and, unless their content is `published` and so checked, each file's path below `root`, size
+        and time of change. Equal digests mean the same inputs. Different ones mean that files were added, removed or
+        written since, perhaps with the same content: only the values tell (`fingerprint`, after `setup`).
+        """
+        return digest_of_files(self.root, [] if self.published else self.files(), type(self).__name__)
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the data, once, and moves them to the trainer's device, if there is a trainer."""
@@ -201,6 +173,9 @@ class InMemoryDataModule(pl.LightningDataModule):
             train, val = self._split(train, held_out)
             self.train, self.val = self._limited(train, 0), self._limited(val, 1)
             self.mean, self.std = self._normalisation()
+            self._note_few_samples()
+            for note in self.notes:
+                logging.getLogger(__name__).info(note)
             self.to(self.device)
         if self.trainer is not None:
             self.to(self.trainer.strategy.root_device)
@@ -218,11 +193,24 @@ class InMemoryDataModule(pl.LightningDataModule):
             missing = present[~torch.isin(present, part.targets)]
             if len(missing):
                 raise UserError(
-                    f"A part of {fraction:g} for validation leaves no sample of class {missing[0].item()} "
+                    f"A part of {fraction:g} for validation leaves no sample of class {self._name(missing[0].item())} "
                     f"{'to train on' if part is parts[0] else 'to validate on'}; "
                     "give more samples of it or another data.val_fraction."
                 )
         return parts
+
+    def _name(self, number: int) -> str:
+        return self.names[number] if self.names else str(number)
+
+    def _note_few_samples(self) -> None:
+        if self.batch_size > len(self.train):
+            self.notes.append(
+                f"batch_size={self.batch_size} is more than the {len(self.train)} samples to train on: an epoch is one "
+                "step on all of them."
+            )
+        if self.classes is not None:
+            few = [n for n, count in enumerate(self.train.targets.bincount(minlength=self.classes)) if count < 2]
+            self.notes += [f"Class {self._name(number)} has fewer than two samples to train on." for number in few]
 
     def _limited(self, split: Split, counter: int) -> Split:
         if self.limit is None or self.limit >= len(split):
@@ -274,6 +262,11 @@ class InMemoryDataModule(pl.LightningDataModule):
     @property
     def steps_per_epoch(self) -> int:
         return math.ceil(len(self.train) / self.batch_size)
+
+    @property
+    def smallest_batch(self) -> int:
+        """Samples in the last training batch of an epoch."""
+        return len(self.train) - (self.steps_per_epoch - 1) * self.batch_size
 
     @property
     def fingerprint(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from lr_lab.chance import generator
-from lr_lab.data.in_memory import InMemoryDataModule, Split, check_whole_number
+from lr_lab.data.in_memory import InMemoryDataModule, check_whole_number
+from lr_lab.data.split import Split
 from lr_lab.errors import UserError
 
 

@@ -6,46 +6,78 @@ import gzip
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from torchvision import datasets
 
 from lr_lab.data.files import Decoded, check_md5, decoded_copy, download, make_root
-from lr_lab.data.in_memory import InMemoryDataModule, Split
+from lr_lab.data.in_memory import InMemoryDataModule
+from lr_lab.data.split import Split
 from lr_lab.errors import UserError
+
+
+class Content(NamedTuple):
+    """What tells one dataset of 28x28 pictures from others: samples of each class, and all training pixels added up."""
+
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+    pixel_sum: int
+
+
+# As published; the means of the training pixels are 0.1307 and 0.2860 of white.
+_CONTENTS = {
+    "MNIST": Content(
+        (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+        (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+        1_567_298_545,
+    ),
+    "FashionMNIST": Content((6000,) * 10, (1000,) * 10, 3_431_114_169),
+}
 
 
 class MNIST(InMemoryDataModule):
     """60,000 and 10,000 grey handwritten digits of 10 classes (LeCun, Cortes, Burges).
 
-    Read from the authors' four gz files, or those files extracted, in `<root>/MNIST/raw`; downloaded if
-    missing.
+    Read from the authors' four gz files, or those files extracted, in `<root>/MNIST/raw` or `<root>/MNIST`, spelled
+    `train-images-idx3-ubyte` or `train-images.idx3-ubyte`; downloaded if missing. Files with other content are refused.
     """
 
     input_shape = (1, 28, 28)
     classes = 10
     source = datasets.MNIST
+    published = True
 
     def read(self) -> tuple[Split, Split | None]:
         make_root(self.root)
         return decoded_copy(self.root, self.source.__name__.lower(), self._find, self._decode).splits()
 
+    def files(self) -> list[Path]:
+        folder = self.root / self.source.__name__
+        found = [
+            next(
+                (path for place in (folder / "raw", folder) for path in _spellings(place / name) if path.is_file()),
+                None,
+            )
+            for name, _ in self.source.resources
+        ]
+        return [path for path in found if path] if all(found) else []
+
     def _find(self) -> list[Path]:
+        if found := self.files():
+            return found
         raw = self.root / self.source.__name__ / "raw"
-        archives = [raw / name for name, _ in self.source.resources]
-        extracted = [archive.with_suffix("") for archive in archives]
-        for files in (archives, extracted):
-            if all(file.is_file() for file in files):
-                return files
-        names = ", ".join(archive.name for archive in archives)
+        names = ", ".join(name for name, _ in self.source.resources)
         download(self.source, self.source.__name__, self.root, f"put {names} into {raw}")
-        return archives
+        return self.files()
 
     def _decode(self, files: Sequence[Path]) -> Decoded:
-        for file, (name, md5) in zip(files, self.source.resources, strict=True):
-            if file.name == name:
+        for file, (_, md5) in zip(files, self.source.resources, strict=True):
+            if file.suffix == ".gz":
                 check_md5(file, md5)
-        train_pixels, train_labels, test_pixels, test_labels = map(_read_idx, files)
+        arrays = [_read_idx(file) for file in files]
+        self._check(files[0].parent, arrays)
+        train_pixels, train_labels, test_pixels, test_labels = arrays
         return Decoded(
             train_pixels[..., None],
             train_labels.astype(np.int64),
@@ -53,11 +85,40 @@ class MNIST(InMemoryDataModule):
             test_labels.astype(np.int64),
         )
 
+    def _check(self, folder: Path, arrays: Sequence[np.ndarray]) -> None:
+        """Raises UserError unless the arrays are those of this dataset."""
+        name = self.source.__name__
+        content = _content(arrays)
+        sizes = [array.shape[1:] for array in arrays]
+        if content == _CONTENTS[name] and sizes == [(28, 28), (), (28, 28), ()]:
+            return
+        other = next((known for known in _CONTENTS if _CONTENTS[known] == content), None)
+        train, _, test, _ = arrays
+        size = "x".join(map(str, sizes[0])) or "no size"
+        classes = np.count_nonzero(content.train)
+        found = other or f"{len(train):,} and {len(test):,} pictures of {size} in {classes} classes, others or altered"
+        raise UserError(
+            f"The files in {folder} are not {name} as published (60,000 and 10,000 pictures of 28x28 in 10 classes): "
+            f"they hold {found}; put {name}'s files there, or choose the dataset that they are."
+        )
+
 
 class FashionMNIST(MNIST):
     """60,000 and 10,000 grey pictures of clothes in 10 classes (Xiao et al. 2017), laid out as MNIST."""
 
     source = datasets.FashionMNIST
+
+
+def _spellings(archive: Path) -> list[Path]:
+    """The archive, its content extracted, and both under the names with a dot."""
+    dotted = archive.with_name(archive.name.replace("-idx", ".idx"))
+    return [archive, archive.with_suffix(""), dotted, dotted.with_suffix("")]
+
+
+def _content(arrays: Sequence[np.ndarray]) -> Content:
+    pixels, train, _, test = arrays
+    train_counts, test_counts = (tuple(np.bincount(labels.ravel()).tolist()) for labels in (train, test))
+    return Content(train_counts, test_counts, int(pixels.sum(dtype=np.int64)))
 
 
 def _read_idx(path: Path) -> np.ndarray:

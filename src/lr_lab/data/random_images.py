@@ -2,7 +2,8 @@
 
 import torch
 
-from lr_lab.data.in_memory import InMemoryDataModule, Split, check_whole_number
+from lr_lab.data.in_memory import InMemoryDataModule, check_whole_number
+from lr_lab.data.split import Split
 
 
 class RandomImages(InMemoryDataModule):
