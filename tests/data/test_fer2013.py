@@ -12,7 +12,7 @@ from lr_lab.run.config import compose
 from lr_lab.data.fer2013 import FER2013
 from lr_lab.errors import UserError
 from lr_lab.run.folder import RunFolder, run_path
-from src.train import train
+from lr_lab.run.training import train
 
 RNG = np.random.default_rng(0)
 FACES = RNG.integers(0, 256, (70, 48, 48))

@@ -13,8 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from lr_lab.augment.augmentation import Chain
+from lr_lab.augment.crop_flip import CropFlip
+from lr_lab.augment.cutout import Cutout
 from lr_lab.chance import generator
-from lr_lab.data.in_memory import Block, InMemoryDataModule, Split, stratified_sample
+from lr_lab.data.in_memory import Block, InMemoryDataModule
+from lr_lab.data.line import Line
+from lr_lab.data.split import Split, stratified_sample
 from lr_lab.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -204,6 +209,70 @@ def test_what_cannot_be_is_refused_in_a_sentence(options: dict[str, Any], words:
         noise(**options)
     assert str(refusal.value).endswith(".")
     assert "\n" not in str(refusal.value)
+
+
+def augmented(batch_size: int = 32, seed: int = 0, **options: Any) -> Noise:
+    data = Noise(batch_size, seed, **options)
+    data.augment_with(Chain([CropFlip(2), Cutout(3)]))
+    data.setup()
+    return data
+
+
+@pytest.mark.parametrize("scaling", ["standardised", "unit"])
+def test_training_batches_are_augmented_as_bytes_and_then_normalised(scaling: str) -> None:
+    data, plain = augmented(scaling=scaling), noise(scaling=scaling)
+    drawn = data.drawn(3)
+    assert drawn is not None
+    mean = torch.from_numpy(PIXELS.mean(axis=(0, 1, 2)).round().astype(np.uint8))
+    pixels = Chain([CropFlip(2), Cutout(3)]).apply(torch.from_numpy(PIXELS), drawn, mean)
+    for (x, y), index in zip(data.train_epoch(3), plain.train_batches(3), strict=True):
+        expected = (pixels[index].movedim(-1, 1) - plain.mean) / plain.std
+        torch.testing.assert_close(x, expected)
+        assert x.is_contiguous(memory_format=torch.channels_last)
+        assert torch.equal(y, plain.train.targets[index])
+
+
+def test_a_picture_is_the_same_whatever_the_batch_size() -> None:
+    def by_sample(batch_size: int) -> Tensor:
+        data = augmented(batch_size)
+        order = torch.cat(data.train_batches(1)).argsort()
+        return torch.cat([x for x, _ in data.train_epoch(1)])[order]
+
+    assert torch.equal(by_sample(32), by_sample(7))
+    assert not torch.equal(augmented().drawn(1), augmented(seed=1).drawn(1))  # type: ignore[arg-type]
+
+
+def test_only_training_is_augmented() -> None:
+    data, plain = augmented(), noise()
+    for (x, _), (expected, _) in zip(batches(data.val_dataloader()), batches(plain.val_dataloader()), strict=True):
+        assert torch.equal(x, expected)
+    index = torch.arange(20)
+    assert torch.equal(data.gather(data.train, index)[0], plain.gather(plain.train, index)[0])  # as probes do
+    assert not torch.equal(next(iter(data.train_epoch(0)))[0], next(iter(plain.train_epoch(0)))[0])
+    assert torch.equal(data.mean, plain.mean)
+    assert plain.drawn(0) is None
+
+
+def test_data_without_pictures_cannot_be_augmented() -> None:
+    with pytest.raises(UserError, match="augment= changes pictures, and Line has none"):
+        Line(4, 0).augment_with(CropFlip())
+
+
+@pytest.mark.parametrize(("batch_size", "smallest"), [(32, 10), (330, 330), (400, 330), (329, 1), (1, 1)])
+def test_the_smallest_batch_is_known(batch_size: int, smallest: int) -> None:
+    data = noise(batch_size)
+    assert data.smallest_batch == smallest == len(data.train_batches(0)[-1])
+    told = ["batch_size=400 is more than the 330 samples to train on: an epoch is one step on all of them."]
+    assert data.notes == (told if batch_size > 330 else [])
+
+
+def test_a_class_of_one_sample_is_told() -> None:
+    data = Noise(8, 0)
+    data.labels = LABELS.copy()
+    data.labels[LABELS == 2] = 1
+    data.labels[0] = 2
+    data.setup()
+    assert data.notes == ["Class 2 has fewer than two samples to train on."]
 
 
 class Recorder(pl.LightningModule):

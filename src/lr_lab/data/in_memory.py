@@ -9,7 +9,8 @@ import hashlib
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from lr_lab.augment.augmentation import Augmentation
 from lr_lab.chance import generator
 from lr_lab.data.files import digest_of_files
 from lr_lab.data.split import Split, stratified_sample
@@ -31,26 +33,29 @@ _DEFAULT_FRACTION = 0.2  # of a dataset that comes without a held-out set
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Consecutive batches of a split, as indices; iterating gathers one batch (inputs, targets) at a time."""
+    """Consecutive batches of a split, as indices; iterating gathers one batch (inputs, targets) at a time.
+
+    Attributes:
+        drawn: how the split's pictures are augmented, int64 (N, choices); None: not at all.
+    """
 
     data: InMemoryDataModule
     split: Split
     batches: tuple[Tensor, ...]
+    drawn: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return (self.data.gather(self.split, index) for index in self.batches)
+        return (self.data.gather(self.split, index, self.drawn) for index in self.batches)
 
 
 class _Blocks:
     """A loader: sized, and iterable once per epoch."""
 
-    def __init__(
-        self, data: InMemoryDataModule, split: Split, batches: Callable[[], tuple[Tensor, ...]], steps: int
-    ) -> None:
-        self._data, self._split, self._batches, self._steps = data, split, batches, steps
+    def __init__(self, data: InMemoryDataModule, whole: Callable[[], Block], steps: int) -> None:
+        self._whole, self._steps = whole, steps
         self._size = data.block_size or min(_MAX_BLOCK, max(1, steps // _MIN_BLOCKS))
 
     def __len__(self) -> int:
@@ -59,9 +64,9 @@ class _Blocks:
     def __iter__(self) -> Iterator[Block]:
         # A generator: the epoch is read when the first block is asked for. Lightning makes its first iterator
         # before it has put a resumed run's epoch right.
-        batches = self._batches()
+        whole = self._whole()
         for start in range(0, self._steps, self._size):
-            yield Block(self._data, self._split, batches[start : start + self._size])
+            yield replace(whole, batches=whole.batches[start : start + self._size])
 
 
 class InMemoryDataModule(pl.LightningDataModule):
@@ -146,12 +151,23 @@ class InMemoryDataModule(pl.LightningDataModule):
         self.scaling = scaling
         self.block_size = block_size
         self.device = torch.device("cpu")
+        self.augmentation: Augmentation | None = None
         self.notes: list[str] = []
         self._fingerprint: str | None = None
 
     def read(self) -> tuple[Split, Split | None]:
         """The training set and the official test set, None if the dataset has none. Sets `notes`."""
         raise NotImplementedError
+
+    def augment_with(self, augmentation: Augmentation) -> None:
+        """Changes the pictures that are trained on; those validated on and those that probes look at stay.
+
+        Raises:
+            UserError: the data are no pictures.
+        """
+        if len(self.input_shape) != 3:
+            raise UserError(f"augment= changes pictures, and {type(self).__name__} has none; give augment=none.")
+        self.augmentation = augmentation
 
     def files(self) -> Sequence[Path]:
         """The files below `root` that `read` decodes; [] if data are computed or still have to be downloaded."""
@@ -248,16 +264,27 @@ class InMemoryDataModule(pl.LightningDataModule):
         inverse = torch.where(self.std > 0, 1 / self.std, 1)
         self._shift, self._scale = (v.flatten().repeat(size // v.numel()).to(self.device) for v in (self.mean, inverse))
 
-    def gather(self, split: Split, index: Tensor) -> tuple[Tensor, Tensor]:
+    def gather(self, split: Split, index: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The batch at `index`, int64 (B,) on the split's device: inputs and targets on `self.device`.
 
-        Inputs are float32, normalised, (B, C, H, W) with the channel innermost in memory, or (B, F).
+        Inputs are float32, normalised, (B, C, H, W) with the channel innermost in memory, or (B, F). With `drawn`, of
+        all samples of the split, pictures are augmented before that, as bytes.
         """
-        rows = split.rows.index_select(0, index).to(self.device, non_blocking=True)
-        rows = rows.float().sub_(self._shift).mul_(self._scale)
         channels, *size = split.inputs.shape[1:]
+        rows = split.rows.index_select(0, index)
+        if self.augmentation is not None and drawn is not None:
+            pixels = rows.view(-1, *size, channels)
+            mean = self._mean_pixel.to(rows.device)
+            rows = self.augmentation.apply(pixels, drawn.index_select(0, index), mean).flatten(1)
+        rows = rows.to(self.device, non_blocking=True).float().sub_(self._shift).mul_(self._scale)
         inputs = rows.view(-1, *size, channels).movedim(-1, 1)
         return inputs, split.targets.index_select(0, index).to(self.device, non_blocking=True)
+
+    @cached_property
+    def _mean_pixel(self) -> Tensor:
+        """uint8 (C,), whatever the pixels are scaled to."""
+        mean, _ = _moments(self.train.inputs.cpu())
+        return mean.flatten().round().to(torch.uint8)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -284,15 +311,30 @@ class InMemoryDataModule(pl.LightningDataModule):
         order = torch.randperm(len(self.train), generator=generator(self.seed, "order", epoch))
         return order.to(self.train.targets.device).split(self.batch_size)
 
-    def train_dataloader(self) -> _Blocks:
-        def batches() -> tuple[Tensor, ...]:
-            return self.train_batches(self.trainer.current_epoch if self.trainer is not None else 0)
+    def drawn(self, epoch: int) -> Tensor | None:
+        """How each training picture is augmented in an epoch, int64 (N, choices); None if it is not.
 
-        return _Blocks(self, self.train, batches, self.steps_per_epoch)
+        A pure function of seed and epoch: neither batch size nor order, rate or launcher move it.
+        """
+        if self.augmentation is None:
+            return None
+        _, height, width = self.input_shape
+        chance = generator(self.seed, "augment", epoch)
+        return self.augmentation.draw(len(self.train), height, width, chance).to(self.train.targets.device)
+
+    def train_epoch(self, epoch: int) -> Block:
+        """All batches of an epoch, augmented: what a plain loop trains on."""
+        return Block(self, self.train, self.train_batches(epoch), self.drawn(epoch))
+
+    def train_dataloader(self) -> _Blocks:
+        def whole() -> Block:
+            return self.train_epoch(self.trainer.current_epoch if self.trainer is not None else 0)
+
+        return _Blocks(self, whole, self.steps_per_epoch)
 
     def val_dataloader(self) -> _Blocks:
         batches = torch.arange(len(self.val), device=self.val.targets.device).split(_VAL_BATCH)
-        return _Blocks(self, self.val, lambda: batches, len(batches))
+        return _Blocks(self, lambda: Block(self, self.val, batches), len(batches))
 
     def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
         """Leaves a Block as it is: what it gathers is on the device already."""
