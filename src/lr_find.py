@@ -135,6 +135,7 @@ def _parts(config: Mapping[str, Any]) -> tuple[InMemoryDataModule, BlockModule]:
     data = parts.build_data(config)
     net = parts.build_network(config, data)
     data.setup()
+    parts.check_smallest_batch(config, net, data)
     return data, parts.build_module(config, net, data, config["lr"])
 
 
@@ -146,8 +147,7 @@ def _batches(data: InMemoryDataModule) -> Iterator[tuple[Tensor, Tensor]]:
 
     for epoch in itertools.count():
         torch.manual_seed(stream(data.seed, "dropout", epoch))
-        for index in data.train_batches(epoch):
-            yield data.gather(data.train, index)
+        yield from data.train_epoch(epoch)
 
 
 def _theory(config: Mapping[str, Any]) -> list[str]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lr_lab.run.config import compose
 from lr_lab.data.fer2013 import FER2013
 from lr_lab.errors import UserError
+from lr_lab.run.config import compose
 from lr_lab.run.folder import RunFolder, run_path
 from lr_lab.run.training import train
 

@@ -60,7 +60,7 @@ def glyph(mode: str) -> Image.Image:
         ("RGBA", ".png", {}),
         ("LA", ".png", {}),
         ("P", ".png", {}),
-        ("P", ".gif", {"transparency": 0}),
+        ("RGBA", ".gif", {}),
         ("RGBA", ".webp", {"lossless": True}),
         ("RGBA", ".tiff", {}),
     ],

@@ -30,8 +30,8 @@ def double(data: InMemoryDataModule) -> InMemoryDataModule:
     """The data with inputs in float64."""
     gather = data.gather
 
-    def gather_double(split: Split, index: Tensor) -> tuple[Tensor, Tensor]:
-        inputs, targets = gather(split, index)
+    def gather_double(split: Split, index: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        inputs, targets = gather(split, index, drawn)
         return inputs.double(), targets
 
     data.gather = gather_double  # type: ignore[method-assign]
@@ -68,8 +68,7 @@ def train_singly(config: Config) -> nn.Module:
     optimizer = parts.build_module(config, net, data, config["lr"]).configure_optimizers()
     for epoch in range(config["epochs"]):
         optimizer.param_groups[0]["lr"] = config["lr"] / (epoch + 1)
-        for index in data.train_batches(epoch):
-            inputs, targets = data.gather(data.train, index)
+        for inputs, targets in data.train_epoch(epoch):
             optimizer.zero_grad()
             nn.functional.cross_entropy(net(inputs), targets).backward()
             optimizer.step()
@@ -98,6 +97,13 @@ _OPTIMIZERS = {
     "adam": (("lr=0.001", *_UNUSUAL), ("lr=0.003", "optimizer.weight_decay=0.01", *_UNUSUAL)),
     "adamw": (("lr=0.001", "~optimizer.weight_decay"), ("lr=0.003", "optimizer.weight_decay=0.1")),
 }
+
+
+@pytest.mark.parametrize("seeds", [(0, 0), (0, 1)])
+def test_members_see_the_augmented_pictures_of_their_seed(run_config: Configure, seeds: tuple[int, int]) -> None:
+    overrides = (*_OVERRIDES, *_NETWORKS["mnist_cnn"], "augment=cutout", "lr=0.05")
+    configs = [run_config(*overrides, f"seed={seed}") for seed in seeds]
+    assert_members_are(train_together(configs), [train_singly(config) for config in configs])
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ numbers = st.floats(allow_nan=False) | st.just(math.nan)
     [
         *("lr=0.02", "epochs=4", "batch_size=32", "seed=1", "data.limit=128", "data.split_seed=1", "model.dropout=0.1"),
         *("optimizer.weight_decay=0.1", "optimizer=adam", "sequence=cyclic", "strategy=cutoff"),
-        *("warmup=linear", "trainer.precision=bf16-mixed", "+trainer.deterministic=true"),
+        *("augment=crop", "warmup=linear", "trainer.precision=bf16-mixed", "+trainer.deterministic=true"),
     ],
 )
 def test_what_shapes_the_result_names_another_folder(run_config: Configure, override: str) -> None:
@@ -47,6 +47,12 @@ def test_where_and_what_for_do_not(run_config: Configure) -> None:
     )
     assert config_hash(same) == config_hash(other)
     assert run_path(other).parent == Path("elsewhere/other")
+
+
+def test_a_key_that_came_later_leaves_earlier_runs_their_names_while_it_is_off(run_config: Configure) -> None:
+    config = run_config("augment=none")
+    assert config.pop("augment") == {}
+    assert config_hash(config) == config_hash(run_config())
 
 
 def test_the_name_says_what_a_person_looks_for(run_config: Configure) -> None:

@@ -173,8 +173,7 @@ def bare_loop(net: nn.Module, data: InMemoryDataModule) -> Epoch:
 
     def epoch() -> None:
         net.train()
-        for index in data.train_batches(0):
-            inputs, targets = data.gather(data.train, index)
+        for inputs, targets in data.train_epoch(0):
             optimizer.zero_grad()
             F.cross_entropy(net(inputs), targets).backward()
             optimizer.step()

@@ -48,7 +48,9 @@ class Block:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return (self.data.gather(self.split, index, self.drawn) for index in self.batches)
+        for index in self.batches:
+            drawn = None if self.drawn is None else self.drawn.index_select(0, index)
+            yield self.data.gather(self.split, index, drawn)
 
 
 class _Blocks:
@@ -267,15 +269,15 @@ class InMemoryDataModule(pl.LightningDataModule):
     def gather(self, split: Split, index: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The batch at `index`, int64 (B,) on the split's device: inputs and targets on `self.device`.
 
-        Inputs are float32, normalised, (B, C, H, W) with the channel innermost in memory, or (B, F). With `drawn`, of
-        all samples of the split, pictures are augmented before that, as bytes.
+        Inputs are float32, normalised, (B, C, H, W) with the channel innermost in memory, or (B, F). With `drawn`,
+        the batch's rows of what `self.drawn` returns, pictures are augmented before that, as bytes.
         """
         channels, *size = split.inputs.shape[1:]
         rows = split.rows.index_select(0, index)
         if self.augmentation is not None and drawn is not None:
             pixels = rows.view(-1, *size, channels)
             mean = self._mean_pixel.to(rows.device)
-            rows = self.augmentation.apply(pixels, drawn.index_select(0, index), mean).flatten(1)
+            rows = self.augmentation.apply(pixels, drawn, mean).flatten(1)
         rows = rows.to(self.device, non_blocking=True).float().sub_(self._shift).mul_(self._scale)
         inputs = rows.view(-1, *size, channels).movedim(-1, 1)
         return inputs, split.targets.index_select(0, index).to(self.device, non_blocking=True)

@@ -133,12 +133,17 @@ class Population:
         return len(self._seeds)
 
     def batches(self, epoch: int) -> list[Tensor]:
-        """The batches of an epoch as indices, (streams, B) each: a row for each seed among the members."""
+        """The batches of an epoch as indices, (streams, B) each: a row for each seed among the members.
+
+        With augmentation they are (streams, B, 1 + choices): each index is followed by what is drawn for its picture.
+        """
         orders = []
         for seed in self._streams:
             data = copy.copy(self._data)
             data.seed = seed
-            orders.append(torch.cat(data.train_batches(epoch)))
+            order = torch.cat(data.train_batches(epoch))
+            drawn = data.drawn(epoch)
+            orders.append(order if drawn is None else torch.cat((order[:, None], drawn[order]), dim=1))
         return list(torch.stack(orders).split(self._data.batch_size, dim=1))
 
     def train_epoch(self, batches: Sequence[Tensor], rates: Tensor) -> list[TrainingSummary]:
@@ -166,7 +171,10 @@ class Population:
     def _take_steps(self, rates: Tensor, *batches: Tensor) -> None:
         for rate, batch in zip(rates, batches, strict=True):
             index = batch[0] if len(self._streams) == 1 else batch.index_select(0, self._stream_of_member)
-            losses, hits = self._forward(self._data.train, index)
+            drawn = None
+            if self._data.augmentation is not None:
+                index, drawn = index[..., 0], index[..., 1:]
+            losses, hits = self._forward(self._data.train, index, drawn)
             gradients = torch.autograd.grad(losses.sum(), list(self.weights.values()))
             self.optimizer.step(gradients, rate)
             with torch.no_grad():
@@ -174,9 +182,10 @@ class Population:
                 norm = torch.linalg.vector_norm(norms, dim=0)
                 self._sums += torch.stack((losses * index.shape[-1], hits, norm), dim=1)
 
-    def _forward(self, split: Any, index: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, split: Any, index: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Losses and hits, (members,) each, on one batch (B,) or on one for each, (members, B)."""
-        inputs, targets = self._data.gather(split, index.flatten())
+        drawn = None if drawn is None else drawn.flatten(0, -2)
+        inputs, targets = self._data.gather(split, index.flatten(), drawn)
         inputs, targets = inputs.unflatten(0, index.shape), targets.unflatten(0, index.shape)
         kind = self._data.device.type
         with torch.autocast(kind, self._autocast, enabled=self._autocast is not None, cache_enabled=False):

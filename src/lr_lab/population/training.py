@@ -163,6 +163,8 @@ def _enter(config: Config, held: ExitStack) -> bool:
 
 
 def _member(config: Config, data: InMemoryDataModule) -> Member:
+    if data.smallest_batch == 1:
+        parts.check_smallest_batch(config, parts.build_network(config, data), data)
     folder = RunFolder(run_path(config))
     record = RunRecord(folder, config, data, trained_as="population")
     record.device = device_name(data.device)

@@ -26,11 +26,11 @@ CONFIG_DIR = Path(__file__).resolve().parents[3] / "conf"
 # What a configuration of conf/train.yaml holds; the range test adds its own group.
 _KEYS = (
     *("lr", "epochs", "batch_size", "seed", "study", "output_dir", "init_from"),
-    *("data", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "trainer", "analysis"),
+    *("data", "augment", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "trainer", "analysis"),
 )
 # What else may stand on a command line.
 _MORE_KEYS = ("range_test", "experiment", "hydra")
-# Groups that name a class. A warmup may be none, and of probes there may be several.
+# Groups that name a class. Warmup and augment may be none, and of probes there may be several.
 _PARTS = ("data", "model", "optimizer", "sequence", "strategy", "trainer")
 # What belongs to a run and not to a part of it: the part's key -> what to give instead.
 _SET_ELSEWHERE = {
@@ -118,7 +118,7 @@ def _check_keys(config: dict[str, Any]) -> None:
         if key not in config["names"]:
             raise UserError(f"names.{key} is missing; a run cannot do without, so leave out ~names.{key}.")
     parts = {group: config[group] for group in _PARTS}
-    parts |= {"warmup": config["warmup"]} if config["warmup"] else {}
+    parts |= {group: config[group] for group in ("warmup", "augment") if config[group]}
     if isinstance(config["probes"], dict):
         if "_target_" in config["probes"]:
             raise UserError(

@@ -48,9 +48,17 @@ _NOT_IDENTITY = {
 }
 
 
+# Keys that came later, with the value that changes nothing: left out then, so that earlier runs keep their names.
+_OFF: dict[str, Any] = {"augment": {}}
+
+
 def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a resolved configuration that shapes the result."""
-    part = {key: value for key, value in config.items() if key not in _NOT_IDENTITY[None]}
+    part = {
+        key: value
+        for key, value in config.items()
+        if key not in _NOT_IDENTITY[None] and not (key in _OFF and value == _OFF[key])
+    }
     for group in ("data", "trainer"):
         part[group] = {k: v for k, v in config.get(group, {}).items() if k not in _NOT_IDENTITY[group]}
     return part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import json
 import logging
@@ -55,8 +56,39 @@ def _reason(said: str) -> str:
 
 
 def build_data(config: Config) -> InMemoryDataModule:
-    """The data module; nothing is read yet."""
-    return build(config["data"], batch_size=config["batch_size"], seed=config["seed"])
+    """The data module, with its augmentation; nothing is read yet.
+
+    Raises:
+        UserError: an argument is refused, or the data cannot be augmented.
+    """
+    data: InMemoryDataModule = build(config["data"], batch_size=config["batch_size"], seed=config["seed"])
+    if augment := config.get("augment"):  # runs of earlier versions have no such key
+        data.augment_with(build(augment))
+    return data
+
+
+def check_smallest_batch(config: Config, net: nn.Module, data: InMemoryDataModule) -> None:
+    """Refuses, once the data are read, an epoch that ends with one sample if the network cannot be trained on one.
+
+    Batch norm needs more than one value of a channel.
+
+    Raises:
+        UserError: it is so; the sentence gives another batch size.
+    """
+    if data.smallest_batch > 1:
+        return
+    inputs, _ = data.gather(data.train, torch.zeros(1, dtype=torch.int64, device=data.train.targets.device))
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            copy.deepcopy(net).to(inputs.device).train()(inputs)
+    except ValueError as error:
+        size, samples = config["batch_size"], len(data.train)
+        other = min((n for n in range(2, samples + 2) if samples % n != 1), key=lambda n: abs(n - size))
+        raise UserError(
+            f"batch_size={size} leaves a batch of one of the {samples} samples, on which model="
+            f"{config['names']['model']} cannot be trained ({_reason(str(error))}); give another, such as "
+            f"batch_size={other}."
+        ) from error
 
 
 def build_network(config: Config, data: InMemoryDataModule) -> nn.Module:
@@ -233,7 +265,19 @@ def check_buildable(configs: Sequence[Mapping[str, Any]], trained_here: bool = T
     Raises:
         UserError: a part refuses its arguments, network and data do not fit, or the device cannot be had.
     """
-    groups = ("data", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "init_from", "lr", "epochs")
+    groups = (
+        "data",
+        "augment",
+        "model",
+        "optimizer",
+        "sequence",
+        "warmup",
+        "strategy",
+        "probes",
+        "init_from",
+        "lr",
+        "epochs",
+    )
     prepare_process()
     for config in _distinct(configs, groups):
         data = build_data(config)

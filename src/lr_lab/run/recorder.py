@@ -88,6 +88,7 @@ class RunRecord:
         seconds = sum(row["seconds"] for row in self.rows)
         return summarise(self.config, self.rows, self.updates) | {
             "train_samples": len(self.data.train),
+            "data_notes": self.data.notes,
             "wall_seconds": self.wall_seconds,
             "samples_per_second": len(self.rows) * len(self.data.train) / seconds if seconds else None,
             "device": self.device,

@@ -44,6 +44,7 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
     net = parts.build_network(config, data)
     with folder.training(config, blank=summarise(config, [])):
         data.setup()
+        parts.check_smallest_batch(config, net, data)
         schedule = parts.build_schedule(config, data.steps_per_epoch)
         module = parts.build_module(config, net, data, schedule.rate)
         recorder = Recorder(folder, config, schedule, data)

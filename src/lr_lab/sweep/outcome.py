@@ -81,6 +81,8 @@ def report_outcome(runs: Sequence[Run], console: Console) -> int:
     failed = [(run, result) for run, result in zip(runs, results, strict=True) if result["status"] == FAILED]
     for run, result in failed:
         _say(console, f"failed: {run.name}\n  {last_line(result['error'])}\n  log: {run.folder.log_file}")
+    for note in dict.fromkeys(note for result in results for note in result.get("data_notes") or ()):
+        _say(console, f"Data:    {note}")
     for study in dict.fromkeys(run.folder.path.parent for run in runs):
         _say(console, f"Results: {write_results(study)}")
     for output_dir in dict.fromkeys(str(run.config["output_dir"]) for run in runs):
