@@ -234,6 +234,8 @@ def _late_fall(shape: Shape, thresholds: Thresholds) -> tuple[float, float, floa
     quarter = _quarter(len(val))
     values = val.smoothed if len(val) >= SHORT else val.values
     before, last = values[max(0, len(val) - 1 - quarter)], values[-1]
+    if len(val) > 3 and val.values[-1] < val.values[-2] < val.values[-3]:  # no jump, and smoothing would halve its fall
+        last = val.values[-1]
     top = max(shape.start, val.values[0]) if shape.comparable else val.values[0]
     start = shape.start if shape.comparable else val.values[0]
     if (
