@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import hydra
 import numpy as np
-import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from lr_lab.errors import UserError
@@ -22,10 +20,11 @@ from lr_lab.report.advice import advise, headline, missing, outcomes
 from lr_lab.report.illustrations import Illustrations
 from lr_lab.run.config import CONFIG_DIR
 from lr_lab.run.folder import run_folders, write_text
-from lr_lab.study.claims import Claim, judge, read_claims
+from lr_lab.study.judgement import further_looks, judge, write_looks
+from lr_lab.study.measured import combined, read_study_runs
 from lr_lab.study.measures import with_metrics
-from lr_lab.study.runs import Runs, read_report, read_runs, read_table, write_runs
-from lr_lab.study.study_file import Setting, Study, discover, read_study
+from lr_lab.study.runs import Runs, read_table, write_runs
+from lr_lab.study.study_file import Study, discover, read_study
 from lr_lab.study.values import Values
 
 UNKNOWN = (
@@ -50,67 +49,36 @@ def report(
     if study and study.reads:
         if results:
             raise UserError(f"{name} reads {' and '.join(study.reads)}; it cannot be judged from one table.")
-        study, runs = _combined(study, output_dir)
+        study, runs = combined(study, output_dir, CONFIG_DIR)
     else:
-        runs = read_table(results) if results else _read(name, study, output_dir)
+        runs = read_table(results) if results else read_study_runs(name, study, output_dir)
         if not runs.finished.empty:
             study = study or discover(name, runs.results)
             every, runs = runs, with_metrics(runs, study)
     if study is None or runs.finished.empty:
         raise UserError(f"Study {name} has no finished run of any of its settings; let its sweep finish, then report.")
-    claims = read_claims(CONFIG_DIR / "claims" / f"{name}.yaml")
     if every:
         write_runs(every, runs, folder)
-    made = _assemble(study, runs, folder, claims, output_dir)
+    made = _assemble(study, runs, folder, output_dir)
     if every and (left_out := len(every.results) - len(runs.results)):
         made = replace(made, facts={**made.facts, "Left out": f"{left_out} runs that belong to none of the settings"})
     _write(made, folder)
     return made, folder
 
 
-def _read(name: str, study: Study | None, output_dir: Path) -> Runs:
-    if run_folders(output_dir / name):
-        if study is None:
-            return read_runs(output_dir / name)
-        told_by = {column for setting in study.settings for column in setting.where}
-        told_by |= {column for notice in study.notices for column in notice.when}
-        return read_runs(output_dir / name, study.tolerance, sorted(told_by))
-    kept = output_dir / "reports" / name
-    if (kept / "results.csv").exists():
-        return read_report(kept)
-    found = dict.fromkeys(path.parent.parent.name for path in sorted(output_dir.glob("*/*/config.yaml")))
-    hint = f", or name another; there are {', '.join(found)}." if found else "."
-    training = f"make reproduce-{name}" if study else f"python -m src.train -m study={name} lr=0.1,0.01"
-    raise UserError(
-        f"study={name} has no runs in {output_dir / name} and no report in {kept}; train it with `{training}`{hint}"
-    )
-
-
-def _combined(study: Study, output_dir: Path) -> tuple[Study, Runs]:
-    """The studies that this one reads, as one: their settings carry the name of their study."""
-    settings: list[Setting] = []
-    results = []
-    for name in study.reads:
-        part = read_study(CONFIG_DIR, name)
-        if part is None:
-            raise UserError(f"{study.name} reads {name}, but there is no conf/studies/{name}.yaml.")
-        runs = with_metrics(_read(name, part, output_dir), part)
-        settings += [replace(s, name=f"{name}/{s.name}", group=f"{name}: {s.group}") for s in part.settings]
-        results.append(runs.results.assign(setting=f"{name}/" + runs.results["setting"]))
-    return replace(study, settings=settings), Runs(pd.concat(results, ignore_index=True))
-
-
-def _assemble(study: Study, runs: Runs, folder: Path, claims: Sequence[Claim], output_dir: Path) -> page.Report:
+def _assemble(study: Study, runs: Runs, folder: Path, output_dir: Path) -> page.Report:
     values = Values(runs.results, [setting.name for setting in study.settings], f"The table of {study.name}")
     tables = [report_tables.comparison(study, values, runs)]
     if like := report_tables.likeness(study, values):
         tables.append(like)
+    outcome, findings = judge(study, values, Values.published(study), further_looks(study, folder))
+    write_looks(outcome, folder)
     notices = [notice.says for notice in study.notices if notice.applies(runs.results)]
     made = page.Report(
         study=study,
         headline=notices,
         tables=tables,
-        findings=judge(claims, values, Values.published(study)),
+        findings=findings,
         advice=["Runs are added to the studies that this one reads; their reports say what they lack."],
         facts=page.facts(study, runs),
         unknown=study.unknown or UNKNOWN,

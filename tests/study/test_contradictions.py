@@ -3,7 +3,7 @@
 import pytest
 
 from lr_lab.run.config import CONFIG_DIR
-from lr_lab.study.claims import judge, read_claims
+from lr_lab.study.judgement import judge
 from lr_lab.study.study_file import read_study
 from lr_lab.study.values import Values
 
@@ -32,7 +32,6 @@ DOCUMENT = {
 def test_what_the_documents_numbers_say_of_its_words(name: str) -> None:
     study = read_study(CONFIG_DIR, name)
     assert study is not None
-    claims = read_claims(CONFIG_DIR / "claims" / f"{name}.yaml")
     published = Values.published(study)
-    found = {finding.claim.name: finding.document for finding in judge(claims, published, published)}
-    assert found == {claim.name: DOCUMENT[name].get(claim.name, "silent") for claim in claims}
+    found = {finding.claim.name: finding.document for finding in judge(study, published, published)[1]}
+    assert found == {claim: DOCUMENT[name].get(claim, "silent") for claim in study.claims}

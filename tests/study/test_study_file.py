@@ -10,7 +10,7 @@ import pytest
 from lr_lab.errors import UserError
 from lr_lab.report import figures
 from lr_lab.run.config import CONFIG_DIR
-from lr_lab.study.claims import evidence, read_claims
+from lr_lab.study.claims import read_claims, statement
 from lr_lab.study.metrics import METRICS
 from lr_lab.study.study_file import Notice, Setting, Study, assign, discover, read_study
 from lr_lab.study.values import Values
@@ -60,9 +60,9 @@ def test_no_file_is_no_study() -> None:
     ("text", "words"),
     [
         ("title: [", "not valid YAML"),
-        ("titel: x", "has titel; allowed are benchmark, choices"),
+        ("titel: x", "has titel; allowed are answers, benchmark, budget, choices, claims"),
         ("title: x\nnotices: [{says: x, if: {data: mnist}}]", "notice 1 has if; allowed are says, when"),
-        ("title: x\nsettings: {a: {label: A, were: {lr: 1}}}", "setting a has were; allowed are group, label"),
+        ("title: x\nsettings: {a: {label: A, were: {lr: 1}}}", "setting a has were; allowed are group, kin, label"),
         ("question: x", "has no title"),
         ("title: x\nsettings: {a: {label: A}}", "setting a has no where"),
         ("title: x\nsettings: [a, b]", "settings: .* is not a mapping"),
@@ -173,8 +173,8 @@ def test_what_a_study_names_is_there(file: Path) -> None:
     assert set(study.metrics) <= set(METRICS)
     assert set(study.exploration) <= set(study.groups)
     assert all({"what", "value", "why"} == set(choice) for choice in study.choices)
-    for claim in read_claims(CONFIG_DIR / "claims" / file.name):
-        evidence(claim, values)
+    for claim in read_claims(file.name, study.claims):
+        statement(claim, values)
         metric = claim.arguments["metric"]
         assert metric in METRICS or "/" in metric  # a probe's column
 

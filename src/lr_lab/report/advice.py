@@ -50,7 +50,7 @@ def advise(study: Study, values: Values, runs: Runs) -> list[str]:
     sentences = [*_unfinished(runs), *_diverged(study, values, runs, metric)]
     if not candidates:
         return sentences
-    best = inference.leader(candidates, METRICS[metric].lowest)
+    best = inference.leader(candidates, METRICS[metric].lower_is_better)
     sentences += _not_told_apart(study, inference.on_shared_seeds(candidates), best, metric)
     # Who is told to stop earlier is not also told to go on for longer.
     last = _overfitting(study, runs, best) or _rising(study, runs, best)
@@ -115,12 +115,16 @@ def _best_stable(values: Values, finished: pd.DataFrame, lost: pd.DataFrame, met
     stable = below[below["lr"].isin(diverged.index[~diverged])].sort_values("lr", ascending=False)
     rates = dict(zip(stable["setting"], stable["lr"], strict=True))  # of two that are as good the higher comes first
     measured = {name: series for name in rates if (series := values.series(name, metric))}
-    return rates[inference.leader(measured, METRICS[metric].lowest)] if measured else max(rates.values(), default=None)
+    return (
+        rates[inference.leader(measured, METRICS[metric].lower_is_better)]
+        if measured
+        else max(rates.values(), default=None)
+    )
 
 
 def _not_told_apart(study: Study, candidates: Mapping[str, inference.Series], best: str, metric: str) -> list[str]:
     """On the nearest of the rivals that the best setting is not known to be ahead of."""
-    sign = -1 if METRICS[metric].lowest else 1
+    sign = -1 if METRICS[metric].lower_is_better else 1
     rivals = {}
     for name, series in candidates.items():
         # Two that never got there tie, as everywhere (inference.py).
@@ -169,14 +173,14 @@ def _mean(leads: Sequence[float]) -> float:
 
 def _ahead(candidates: Mapping[str, inference.Series], best: str, metric: str) -> bool:
     """Whether it is known to be the best of the candidates."""
-    name, evidence = inference.winner(candidates, METRICS[metric].lowest)
+    name, evidence = inference.winner(candidates, METRICS[metric].lower_is_better)
     return name == best and inference.judge({name: evidence})[name].verdict == "reproduced"
 
 
 def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
     """Per optimizer: whether the best rate is the highest or lowest of those tried with all else equal."""
     finished = runs.finished
-    lowest = METRICS[metric].lowest
+    lowest = METRICS[metric].lower_is_better
     found: dict[str, tuple[inference.Series, str]] = {}
     for _, rows in finished.groupby(_else_equal(finished), sort=False):
         settings = rows.groupby("lr")["setting"].first()
@@ -275,7 +279,7 @@ def headline(study: Study, values: Values) -> list[str]:
         return []
     is_timed = "convergence_epoch" in table_metrics(study, values)
     timed = {name: x for name in measured if is_timed and (x := values.series(name, "convergence_epoch"))}
-    best = inference.leader(measured, METRICS[main].lowest)
+    best = inference.leader(measured, METRICS[main].lower_is_better)
     first = inference.leader(timed, lowest=True) if timed else ""
     doubts = _doubts({main: measured, "convergence_epoch": timed})
     seeds = {frozenset(series) for series in measured.values()}
@@ -309,7 +313,7 @@ def headline(study: Study, values: Values) -> list[str]:
 def _doubts(candidates: Mapping[str, Mapping[str, inference.Series]]) -> dict[str, str]:
     """Metric -> that the best setting by it is not known to be the best, if it is not; decided for all at once."""
     evidence = {
-        metric: inference.winner(inference.on_shared_seeds(series), METRICS[metric].lowest)[1]
+        metric: inference.winner(inference.on_shared_seeds(series), METRICS[metric].lower_is_better)[1]
         for metric, series in candidates.items()
         if len(series) > 1
     }

@@ -217,6 +217,6 @@ def _best(values: Values, most: int) -> list[str]:
     measured = {name: series for name in values.settings if (series := values.series(name, metric))}
     best: list[str] = []
     while measured and len(best) < most:
-        best.append(inference.leader(measured, METRICS[metric].lowest))
+        best.append(inference.leader(measured, METRICS[metric].lower_is_better))
         del measured[best[-1]]
     return [name for name in values.settings if name in best]

@@ -228,7 +228,7 @@ def _all_finite(values: Values, setting: str, column: str) -> bool:
 def _best(column: Sequence[float], name: str) -> float:
     metric = METRICS[name.removeprefix("document_")]
     known = [] if metric.neutral else [value for value in column if isfinite(value)]
-    return (min if metric.lowest else max)(known, default=nan)
+    return (min if metric.lower_is_better else max)(known, default=nan)
 
 
 def _bold(record: Mapping[str, Any], column: str, best: Mapping[str, Sequence[str]]) -> str:
@@ -361,7 +361,7 @@ def pick(study: Study, values: Values) -> list[Pick]:
             if len(series) == 1:
                 picks[f"{group}/{metric}"] = group, metric, next(iter(series))
             elif series:
-                name, found = inference.winner(series, METRICS[metric].lowest)
+                name, found = inference.winner(series, METRICS[metric].lower_is_better)
                 if found.seeds:
                     picks[f"{group}/{metric}"] = group, metric, name
                     evidence[f"{group}/{metric}"] = found
@@ -401,7 +401,7 @@ def selection(study: Study, picks: Sequence[Pick]) -> Table:
 def _published_best(settings: Sequence[Setting], metric: str) -> list[str]:
     """The settings that share the document's best number."""
     known = {setting.name: setting.published[metric] for setting in settings if metric in setting.published}
-    best = (min if METRICS[metric].lowest else max)(known.values(), default=nan)
+    best = (min if METRICS[metric].lower_is_better else max)(known.values(), default=nan)
     return [name for name, value in known.items() if value == best]
 
 
@@ -446,7 +446,7 @@ def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> T
                 key = f"{chosen.group}/{metric}/{benchmark.name}"
                 pairs[key] = chosen, benchmark
                 pair = values.series(chosen.setting, metric), base
-                better, worse = reversed(pair) if METRICS[metric].lowest else pair
+                better, worse = reversed(pair) if METRICS[metric].lower_is_better else pair
                 evidence[key] = inference.compare(better, worse, picked_from=candidates)
     if not pairs:
         return None
@@ -478,7 +478,8 @@ def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> T
 
 def verdict_frame(findings: Sequence[Finding]) -> pd.DataFrame:
     """The content of verdicts.csv: a row per claim."""
-    columns = ["claim", "verdict", "effect", "low", "high", "seeds", "p", "document", "place", "metric", "says"]
+    columns = ["claim", "verdict", "effect", "low", "high", "seeds", "p", "look"]
+    columns += ["document", "place", "metric", "says"]
     rows = [
         {
             "claim": f.claim.name,
@@ -488,6 +489,7 @@ def verdict_frame(findings: Sequence[Finding]) -> pd.DataFrame:
             "high": f.verdict.high,
             "seeds": f.verdict.seeds,
             "p": f.verdict.p,
+            "look": f.verdict.look,
             "document": f.document,
             "place": f.claim.place,
             "metric": f.claim.arguments.get("metric", ""),

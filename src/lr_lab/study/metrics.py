@@ -18,7 +18,7 @@ class Metric:
     """
 
     label: str
-    lowest: bool = False
+    lower_is_better: bool = False
     fraction: bool = False
     count: bool = False
     neutral: bool = False
@@ -41,47 +41,56 @@ class Metric:
 METRICS = {
     "val_accuracy": Metric("final validation accuracy", fraction=True),
     "best_val_accuracy": Metric("best validation accuracy", fraction=True),
-    "convergence_epoch": Metric("epochs to convergence", lowest=True, count=True),
-    "benchmark_epoch": Metric("epochs to the benchmark's final accuracy", lowest=True, count=True),
-    "val_loss": Metric("final validation loss", lowest=True, positive=True),
-    "train_loss": Metric("final training loss", lowest=True, positive=True),
-    "lr_updates": Metric("updates of the learning rate", lowest=True, count=True),
-    "decline": Metric("best minus final validation accuracy", lowest=True, fraction=True, gap=True),
-    "falls": Metric("sum of the falls of validation accuracy", lowest=True, fraction=True, gap=True),
+    "convergence_epoch": Metric("epochs to convergence", lower_is_better=True, count=True),
+    "benchmark_epoch": Metric("epochs to the benchmark's final accuracy", lower_is_better=True, count=True),
+    "val_loss": Metric("final validation loss", lower_is_better=True, positive=True),
+    "train_loss": Metric("final training loss", lower_is_better=True, positive=True),
+    "lr_updates": Metric("updates of the learning rate", lower_is_better=True, count=True),
+    "decline": Metric("best minus final validation accuracy", lower_is_better=True, fraction=True, gap=True),
+    "falls": Metric("sum of the falls of validation accuracy", lower_is_better=True, fraction=True, gap=True),
     "early_falls": Metric(
         f"sum of the falls of validation accuracy in the first {EARLY_EPOCHS} epochs",
-        lowest=True,
+        lower_is_better=True,
         fraction=True,
         gap=True,
     ),
-    "arrival_step": Metric("steps until 1% of the distance is left", lowest=True, count=True),
-    "contraction": Metric("error after a step over that before", lowest=True, positive=True),
-    "predicted_contraction": Metric("the same by theory", lowest=True, positive=True),
+    "arrival_step": Metric("steps until 1% of the distance is left", lower_is_better=True, count=True),
+    "contraction": Metric("error after a step over that before", lower_is_better=True, positive=True),
+    "predicted_contraction": Metric("the same by theory", lower_is_better=True, positive=True),
     "rate_limit": Metric("limit of the rate by theory"),
     "best_rate": Metric("best rate by theory"),
-    "loss_gap": Metric("final validation loss minus training loss", lowest=True),
-    "val_loss_rise": Metric("final minus lowest validation loss", lowest=True, positive=True),
-    "sharpness": Metric("sharpness at the last measurement", lowest=True, neutral=True),
+    "loss_gap": Metric("final validation loss minus training loss", lower_is_better=True),
+    "val_loss_rise": Metric("final minus lowest validation loss", lower_is_better=True, positive=True),
+    "sharpness": Metric("sharpness at the last measurement", lower_is_better=True, neutral=True),
     "no_eval/val_accuracy": Metric("final validation accuracy without eval()", fraction=True),
-    "no_eval/val_loss": Metric("final validation loss without eval()", lowest=True, positive=True),
-    "largest_rise": Metric("largest rise of the training loss in an epoch, over the first loss", lowest=True),
+    "no_eval/val_loss": Metric("final validation loss without eval()", lower_is_better=True, positive=True),
+    "largest_rise": Metric("largest rise of the training loss in an epoch, over the first loss", lower_is_better=True),
     "rises": Metric(
         f"share of the epochs in which the training loss rises by over {RISE:.0%} of its first value",
-        lowest=True,
+        lower_is_better=True,
         fraction=True,
         neutral=True,
     ),
-    "collapsed": Metric("runs that collapsed", lowest=True, fraction=True),
-    "best_gap": Metric("validation minus training loss at the lowest training loss", lowest=True),
-    "forgotten": Metric("training accuracy lost for good", lowest=True, fraction=True, neutral=True, gap=True),
-    "sharpest": Metric("highest sharpness over the stability limit while it learned", lowest=True, neutral=True),
-    "probe_gradient": Metric("norm of the probe batch's gradient at the end", lowest=True, neutral=True, positive=True),
-    "dead_units": Metric("largest share of dead units in a layer at the end", lowest=True, fraction=True, neutral=True),
+    "collapsed": Metric("runs that collapsed", lower_is_better=True, fraction=True),
+    "best_gap": Metric("validation minus training loss at the lowest training loss", lower_is_better=True),
+    "forgotten": Metric("training accuracy lost for good", lower_is_better=True, fraction=True, neutral=True, gap=True),
+    "sharpest": Metric(
+        "highest sharpness over the stability limit while it learned", lower_is_better=True, neutral=True
+    ),
+    "probe_gradient": Metric(
+        "norm of the probe batch's gradient at the end", lower_is_better=True, neutral=True, positive=True
+    ),
+    "dead_units": Metric(
+        "largest share of dead units in a layer at the end", lower_is_better=True, fraction=True, neutral=True
+    ),
     "plateau_gradient": Metric(
-        "norm of a collapsed run's gradient at the end over that before", lowest=True, neutral=True, positive=True
+        "norm of a collapsed run's gradient at the end over that before",
+        lower_is_better=True,
+        neutral=True,
+        positive=True,
     ),
     "plateau_dead_units": Metric(
-        "share of dead units in a layer of a collapsed run", lowest=True, fraction=True, neutral=True
+        "share of dead units in a layer of a collapsed run", lower_is_better=True, fraction=True, neutral=True
     ),
 }
 

@@ -134,7 +134,7 @@ def _configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder], told
     setting = [key for key in keys if key != "seed"]
     configs = [folders[run].config() for run in results["run"]]
     flat = pd.DataFrame(
-        [dict(_flat(shaping(config) | {"init_from": config.get("init_from")})) for config in configs],
+        [flat_configuration(config) for config in configs],
         index=results.index,
     )
     flat = flat.reindex(columns=[*flat, *(column for column in asked if column not in flat)])  # of runs yet to come
@@ -148,8 +148,12 @@ def _configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder], told
     return flat[chosen]
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def flat_configuration(config: Mapping[str, Any]) -> dict[str, Any]:
     """What shapes a run, below the groups of its configuration: `data.limit` and its value, say; and `init_from`."""
+    return dict(_flat(shaping(config) | {"init_from": config.get("init_from")}))
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     items: list[tuple[str, Any]] = []
     for key, value in config.items():
         if isinstance(value, Mapping):

@@ -1,22 +1,22 @@
-"""A study: a named question with its settings, figures and what the document it follows says of them.
+"""A study: a named question with its sweeps, settings, figures and claims, in one file conf/studies/<name>.yaml.
 
-`conf/studies/<name>.yaml` holds a study; the training side of it is `conf/experiment/<name>.yaml`, and its claims
-are `conf/claims/<name>.yaml`. A folder of runs without a file there is a study too: `discover` finds its settings.
+Values that all of its runs share stand in conf/experiment/<name>.yaml. A folder of runs without a file is a study too:
+`discover` finds its settings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from lr_lab.errors import UserError
 from lr_lab.run.folder import FINISHED
 from lr_lab.run.summary import SETTING_KEYS
+from lr_lab.study.entries import check_keys, mapping, read_yaml
 
 # The groups of the configuration: their names speak for themselves in a label.
 _SELF_EXPLAINING = ("data", "model", "optimizer", "sequence", "strategy")
@@ -32,6 +32,8 @@ class Setting:
         where: column of results -> value, or list of values, of the runs that belong to it.
         group: the settings that are compared with each other first; "" if there are no groups.
         published: metric -> the document's number.
+        seeds: how many it gets at most; None: as many as the study.
+        kin: the settings of one such name are expected to scatter alike over seeds; "": those of its group.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Setting:
     where: Mapping[str, Any]
     group: str = ""
     published: Mapping[str, float] = field(default_factory=dict)
+    seeds: int | None = None
+    kin: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,28 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """An override that depends on the machine: `then` where the condition of that name holds, `otherwise` elsewhere."""
+
+    condition: str
+    then: str
+    otherwise: str
+
+
+@dataclass(frozen=True)
 class Study:
     """What a report needs to know beyond the runs themselves.
 
     Attributes:
         source: the document, for a study that follows one.
         table: the document's name of its table of results.
+        sweeps: what is trained for each seed, as typed after `python -m src.train -m`.
+        machine: overrides of every sweep that depend on the machine.
+        first_seed: seeds count up from it.
+        looks: numbers of seeds after which claims are judged; none: once, on all seeds there are.
+        budget: what it may cost at most: `seeds`, `hours`, or both.
+        claims: name -> place, says, test and its arguments; see claims.py.
+        answers: name of the claim, or metric, that answers the question.
         where: what all runs of the study have in common, part of every setting's `where`.
         settings: in the order of the tables.
         benchmark: the setting whose final accuracy the others are timed to.
@@ -87,6 +107,13 @@ class Study:
     question: str = ""
     source: str = ""
     table: str = "results"
+    sweeps: Sequence[str] = ()
+    machine: Sequence[Condition] = ()
+    first_seed: int = 0
+    looks: Sequence[int] = ()
+    budget: Mapping[str, float] = field(default_factory=dict)
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    answers: str | Sequence[str] = ""
     where: Mapping[str, Any] = field(default_factory=dict)
     settings: Sequence[Setting] = ()
     benchmark: str | None = None
@@ -115,6 +142,19 @@ class Study:
         return groups
 
     @property
+    def kin(self) -> list[list[str]]:
+        """The names of settings that are expected to scatter alike."""
+        alike: dict[tuple[str, str], list[str]] = {}
+        for setting in self.settings:
+            alike.setdefault((setting.group, setting.kin), []).append(setting.name)
+        return list(alike.values())
+
+    @property
+    def most_seeds(self) -> dict[str, int]:
+        """Setting -> how many seeds it gets at most, for those that a sweep limits."""
+        return {setting.name: setting.seeds for setting in self.settings if setting.seeds is not None}
+
+    @property
     def without_exploration(self) -> Study:
         """The study of the settings that are judged."""
         return replace(self, settings=[setting for setting in self.settings if setting.group not in self.exploration])
@@ -135,14 +175,6 @@ class Study:
         return replace(self, settings=rivals).groups
 
 
-def read_yaml(file: Path) -> Any:
-    """Raises UserError, with the place, if the file is not YAML."""
-    try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
-
-
 def read_study(conf: Path, name: str) -> Study | None:
     """The study of that name in the configuration folder; None if nobody wrote one.
 
@@ -153,17 +185,18 @@ def read_study(conf: Path, name: str) -> Study | None:
     if not file.exists():
         return None
     content = dict(mapping(str(file), read_yaml(file)))
-    _check_keys(str(file), content, Study, {"name", "training", "tolerance"})
+    check_keys(str(file), content, Study, {"name", "training", "tolerance"})
     settings = []
     for key, entry in mapping(f"{file}, settings", content.pop("settings", None)).items():
         place = f"{file}, setting {key}"
-        _check_keys(place, entry, Setting, {"name"})
+        check_keys(place, entry, Setting, {"name"})
         setting = Setting(name=key, **entry)
         common = mapping(f"{file}, where", content.get("where"))
         settings.append(replace(setting, where={**common, **mapping(f"{place}, where", setting.where)}))
+    machine = [_condition(f"{file}, machine {n}", e) for n, e in enumerate(content.pop("machine", None) or [], start=1)]
     notices = []
     for number, entry in enumerate(content.pop("notices", None) or [], start=1):
-        _check_keys(f"{file}, notice {number}", entry, Notice, set())
+        check_keys(f"{file}, notice {number}", entry, Notice, set())
         notices.append(Notice(**entry))
     for number, entry in enumerate(content.get("figures") or [], start=1):
         if missing := [key for key in ("name", "kind", "caption") if key not in mapping(str(file), entry)]:
@@ -171,26 +204,42 @@ def read_study(conf: Path, name: str) -> Study | None:
     experiment = conf / "experiment" / f"{name}.yaml"
     training = read_yaml(experiment) if experiment.exists() else {}
     tolerance = training.get("analysis", {}).get("convergence_tolerance")
-    study = Study(name=name, settings=settings, notices=notices, training=training, tolerance=tolerance, **content)
+    content |= {"settings": settings, "machine": machine, "notices": notices}
+    study = Study(name=name, training=training, tolerance=tolerance, **content)
+    _check_numbers(str(file), study)
     if study.benchmark not in {None, *(setting.name for setting in settings)}:
         raise UserError(f"{file}: benchmark={study.benchmark} is none of its settings; name one of them.")
     return study
 
 
-def _check_keys(place: str, content: Any, kind: type, given: set[str]) -> None:
-    allowed = {f.name: f for f in fields(kind) if f.name not in given}
-    content = mapping(place, content)
-    if unknown := sorted(map(str, set(content) - set(allowed))):
-        raise UserError(f"{place} has {', '.join(unknown)}; allowed are {', '.join(sorted(allowed))}.")
-    for name, each in allowed.items():
-        if each.default is MISSING and each.default_factory is MISSING and name not in content:
-            raise UserError(f"{place} has no {name}; give it one.")
+def _condition(place: str, entry: Any) -> Condition:
+    if {*mapping(place, entry)} != {"if", "then", "else"}:
+        raise UserError(f"{place} has {', '.join(map(str, entry)) or 'nothing'}; give if, then and else.")
+    return Condition(str(entry["if"]), str(entry["then"]), str(entry["else"]))
 
 
-def mapping(place: str, content: Any) -> Mapping[str, Any]:
-    if not isinstance(content or {}, Mapping):
-        raise UserError(f"{place}: {content} is not a mapping; write each entry as key: value.")
-    return content or {}
+def _check_numbers(file: str, study: Study) -> None:
+    _check_whole(f"{file}: first_seed", study.first_seed, 0)
+    for setting in study.settings:
+        if setting.seeds is not None:
+            _check_whole(f"{file}, setting {setting.name}: seeds", setting.seeds, 1)
+    for sweep in study.sweeps:
+        if not isinstance(sweep, str):
+            raise UserError(f"{file}: sweep {sweep} is not allowed; write it as typed on a command line, in quotes.")
+    for count in study.looks:
+        _check_whole(f"{file}: look", count, 1)
+    if list(study.looks) != sorted({*study.looks}):
+        raise UserError(f"{file}: looks={list(study.looks)} is not in order; give each once, the fewest seeds first.")
+    if unknown := sorted(set(mapping(f"{file}, budget", study.budget)) - {"seeds", "hours"}):
+        raise UserError(f"{file}, budget has {', '.join(unknown)}; allowed are seeds and hours.")
+    for key, value in [*mapping(f"{file}, matters", study.matters).items(), *study.budget.items()]:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise UserError(f"{file}: {key}={value} is not allowed; give a number above 0.")
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{name}={value} is not allowed; give a whole number of at least {least}.")
 
 
 def discover(name: str, results: pd.DataFrame) -> Study:

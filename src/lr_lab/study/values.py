@@ -61,6 +61,10 @@ class Values:
             values = values.fillna(math.inf)
         return {int(seed): value for seed, value in zip(rows["seed"], values, strict=True) if not math.isnan(value)}
 
+    def seeds(self, setting: str) -> set[int]:
+        """Those of its finished runs."""
+        return {int(seed) for seed in self._rows[setting]["seed"]} if setting in self._rows else set()
+
     def run_count(self, setting: str, status: str | None = None) -> int:
         """Finished runs of a setting; those of one status only, if named."""
         rows = self._rows.get(setting)
