@@ -100,6 +100,8 @@ def test_a_class_may_have_such_a_word_in_its_name(tmp_path: Path, names: tuple[s
         (classes("pets/train", "pets/val"), "are the folders train, val; .* give data.images=.*/pets"),
         (classes("train/pets"), r"move these up into .*/train\."),
         (classes("2023", "2024"), "2023, 2024 in .* all hold the folders cats, dogs"),
+        (["images_001/images/0.png", "images_002/images/1.png"], "images_001, images_002 in .* are called like parts"),
+        (["fold1/0.png", "fold2/0.png"], r"are called like parts of the data; .* put them into .*/train\."),
         (["0.png", "1.png"], "has 0 class folders; put its pictures into a folder for each class"),
         ([".cats/0.png", "dogs/0.png", "__MACOSX/0.png"], "has 1 class folders; make at least two"),
     ],
@@ -111,8 +113,13 @@ def test_parts_and_levels_never_become_classes(tmp_path: Path, paths: Iterable[s
 
 
 def test_outer_folders_are_classes_if_they_are_said_to_be(tmp_path: Path) -> None:
-    plant(tmp_path, *classes("train/2023", "train/2024"))
-    assert layout(tmp_path).classes == ["2023", "2024"]
+    plant(tmp_path, *classes("train/2023", "train/2024"), *classes("train/fold"))
+    assert layout(tmp_path).classes == ["2023", "2024", "fold"]
+
+
+def test_classes_may_be_numbers(tmp_path: Path) -> None:
+    plant(tmp_path, "0/0.png", "1/0.png")
+    assert layout(tmp_path).classes == ["0", "1"]
 
 
 def test_copies_and_thumbnails_are_no_data(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def draw(folder: Path, count: int, size: tuple[int, int] = (20, 12), suffix: str
 
 
 def read(root: Path, **options: Any) -> ImageFolder:
-    data = ImageFolder(**{"batch_size": 4, "seed": 0, "images": root} | options)
+    data = ImageFolder(options.pop("batch_size", 4), 0, root, **options)
     data.setup()
     return data
 
@@ -41,6 +41,7 @@ def test_train_and_held_out_folders(tmp_path: Path, train: str, held_out: str) -
         assert data.classes == 2
         assert data.names == ["blue", "red"]
         assert data.input_shape == data.train.inputs.shape[1:] == (3, 8, 8)
+        assert (data.channels, data.size) == (3, 8)
         assert data.train.targets.tolist() == [0] * 5 + [1] * 5
         assert data.val.targets.tolist() == [0, 0, 1, 1]
         for split in (data.train, data.val):
@@ -170,6 +171,12 @@ def _loose_test_images(root: Path) -> None:
     Image.new("RGB", (8, 8)).save(root / "val" / "0.png")
 
 
+def _single_in_train(root: Path) -> None:
+    draw(root / "train", 2)
+    draw(root / "val", 2)
+    (root / "train" / "red" / "0.png").unlink()
+
+
 def _no_common_scale(root: Path) -> None:
     draw(root, 5)
     (root / "red" / "1.png").unlink()
@@ -185,7 +192,8 @@ def _no_common_scale(root: Path) -> None:
         (_unreadable, r"1 of 10 pictures cannot be read: .*red/1.png \(it is no picture that Pillow knows\)"),
         (_cut_short, r"red/1.jpg \(it is cut short or damaged\)"),
         (_unknown_class, "val/green is a class that .*/train lacks"),
-        (lambda root: draw(root, 1), "no sample of class blue"),
+        (lambda root: draw(root, 1), "blue has one image only, too few to learn a class from"),
+        (_single_in_train, "train/red has one image only"),
         (_loose_test_images, "val has no class folders"),
         (_no_common_scale, "red/1.tiff and 0.png have no scale in common"),
     ],
@@ -207,4 +215,4 @@ def test_a_folder_that_cannot_be_learnt_from_is_refused_in_a_sentence(tmp_path: 
 def test_arguments_out_of_range_are_refused(tmp_path: Path, options: dict[str, Any], words: str) -> None:
     draw(tmp_path, 2)
     with pytest.raises(UserError, match=words):
-        ImageFolder(**{"batch_size": 4, "seed": 0, "images": tmp_path} | options)
+        ImageFolder(4, 0, options.pop("images", tmp_path), **options)

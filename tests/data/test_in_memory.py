@@ -266,6 +266,11 @@ def test_the_smallest_batch_is_known(batch_size: int, smallest: int) -> None:
     assert data.notes == (told if batch_size > 330 else [])
 
 
+def test_a_home_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert noise(root="~/pictures").root == tmp_path / "pictures"
+
+
 def test_a_class_of_one_sample_is_told() -> None:
     data = Noise(8, 0)
     data.labels = LABELS.copy()

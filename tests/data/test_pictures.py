@@ -21,12 +21,13 @@ SIGNED = {339: 2}  # TIFF's SampleFormat
 
 
 def save(folder: Path, *arrays: np.ndarray, suffix: str = ".tif", tags: dict[int, int] | None = None) -> list[Path]:
-    ifd = TiffImagePlugin.ImageFileDirectory_v2()
+    ifd: Any = TiffImagePlugin.ImageFileDirectory_v2()
     for tag, value in (tags or {}).items():
         ifd[tag] = value
     files = [folder / f"{len(list(folder.iterdir())) + i:03}{suffix}" for i in range(len(arrays))]
     for file, array in zip(files, arrays, strict=True):
-        Image.fromarray(array).save(file, **({"tiffinfo": ifd} if tags else {}))
+        options: dict[str, Any] = {"tiffinfo": ifd} if tags else {}
+        Image.fromarray(array).save(file, **options)
     return files
 
 
@@ -89,7 +90,9 @@ def test_ordinary_pictures_are_pillows_own(tmp_path: Path, channels: int) -> Non
     files = [file for array in (grey, colour) for file in save(tmp_path, array, suffix=".png")]
     pixels, notes = load(files, 12, channels)
     for read, array in zip(pixels, (grey, colour), strict=True):
-        expected = Image.fromarray(array).convert("L" if channels == 1 else "RGB").resize((12, 12), Image.BILINEAR)
+        expected = (
+            Image.fromarray(array).convert("L" if channels == 1 else "RGB").resize((12, 12), Image.Resampling.BILINEAR)
+        )
         np.testing.assert_array_equal(read.squeeze(), np.asarray(expected))
     assert notes == []
 
@@ -116,10 +119,9 @@ def test_deep_pictures_share_one_scale(
 ) -> None:
     if tags is not None and kind is not np.uint16:
         store: dict[type, type] = {np.int16: np.uint16, np.int8: np.uint8}
-        arrays = [array.view(store[kind]) for array in flat(values, kind)]
+        files = save(tmp_path, *(array.view(store[kind]) for array in flat(values, kind)), tags=tags)
     else:
-        arrays = flat(values, kind)
-    files = save(tmp_path, *arrays, tags=tags)
+        files = save(tmp_path, *flat(values, kind), tags=tags)
     for channels in (1, 3):
         assert levels(files, channels) == pytest.approx(expected, abs=1)
     _, [note] = load(files, 4, 1)

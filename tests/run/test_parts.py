@@ -13,6 +13,7 @@ from torch import nn
 
 from lr_lab.errors import UserError
 from lr_lab.run import parts
+from lr_lab.run.config import compose
 from lr_lab.schedule.sequences import Cosine, Warmup
 
 PROCESS = """
@@ -155,3 +156,41 @@ def test_a_sequence_ends_with_its_run_unless_it_is_told_where(run_config: Callab
     assert sequence.sequence == Cosine(0.01, total=4)
     told = run_config("sequence=cosine", "sequence.total=7", "epochs=6")
     assert parts.build_schedule(told, steps_per_epoch=10).sequence == Cosine(0.01, total=7)
+
+
+@pytest.mark.parametrize(
+    ("limit", "batch_size", "norm", "other"),
+    [(33, 32, True, 31), (33, 16, True, 15), (33, 1, True, 3), (33, 32, False, None), (34, 32, True, None)],
+)
+def test_a_last_batch_of_one_is_refused_where_batch_norm_cannot_take_it(
+    limit: int, batch_size: int, norm: bool, other: int | None
+) -> None:
+    network = ("model=plain_cnn", "model.depth=4", "model.in_channels=1", f"model.batch_norm={str(norm).lower()}")
+    images = ("data=random_images", f"data.samples={limit}", "data.size=8", "model.size=8")
+    config = compose(*images, *network, f"batch_size={batch_size}")
+    data = parts.build_data(config)
+    net = parts.build_network(config, data)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    data.setup()
+    if other is None:
+        parts.check_smallest_batch(config, net, data)
+    else:
+        sentence = (
+            rf"^batch_size={batch_size} leaves a batch of one of the 33 samples, .*; give .* batch_size={other}\.$"
+        )
+        with pytest.raises(UserError, match=sentence):
+            parts.check_smallest_batch(config, net, data)
+    for name, value in net.state_dict().items():  # running means, too
+        assert torch.equal(value, before[name])
+
+
+def test_augmentation_is_built_into_the_data() -> None:
+    plain, crop, cutout = (parts.build_data(compose(f"augment={name}")) for name in ("none", "crop", "cutout"))
+    assert plain.augmentation is None
+    assert vars(crop.augmentation) == {"padding": 4, "flip": False}
+    assert cutout.augmentation is not None
+    assert cutout.augmentation.choices == 5
+    with pytest.raises(UserError, match="augment= changes pictures, and Line has none"):
+        parts.build_data(compose("data=line", "model=linear", "augment=crop"))
+    with pytest.raises(UserError, match=r"augment\.padding=-1 is not allowed"):
+        parts.build_data(compose("augment=crop", "augment.padding=-1"))

@@ -24,7 +24,8 @@ _PARTS = {
 }
 _WORDS = {word: part for part, words in _PARTS.items() for word in words}
 _FILLERS = {
-    *("set", "sets", "data", "dataset", "split", "part", "folder", "dir", "files", "samples"),
+    *("set", "sets", "data", "dataset", "split", "part", "folder", "dir", "files", "samples", "subset"),
+    *("fold", "batch", "chunk", "shard"),
     *("image", "images", "img", "imgs", "picture", "pictures", "pic", "pics", "photo", "photos"),
 }
 
@@ -78,12 +79,16 @@ def role(name: str) -> Role | None:
 
     "training_set", "TrainSet", "trainset" and "train2017" are all ("train", {}); "test_train" is None.
     """
-    words = re.findall("[a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower())
-    words = [piece for word in words for piece in _pieces(word)]
+    words = _words(name)
     parts = [word for word in words if word in _WORDS]
     if len(parts) != 1:
         return None
     return Role(_WORDS[parts[0]], frozenset(words) - _FILLERS - {parts[0]})
+
+
+def _words(name: str) -> list[str]:
+    words = re.findall("[a-z]+", re.sub("(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    return [piece for word in words for piece in _pieces(word)]
 
 
 def _pieces(word: str) -> tuple[str, ...]:
@@ -195,13 +200,23 @@ def _refuse_wrong_level(root: Path, found: Layout) -> None:
             else "make at least two, with images in each"
         )
         raise UserError(f"{found.train} has {len(classes)} class folders; {advice}.")
+    if found.train == root:
+        _refuse_unnamed_parts(root, classes)
+
+
+def _refuse_unnamed_parts(root: Path, classes: Sequence[Path]) -> None:
+    """Folders such as images_001 and images_002, or 2023 and 2024 that both hold cats and dogs, may be no classes."""
     inner = [[path.name for path in folders(path)] for path in classes]
-    if found.train == root and len(inner[0]) > 1 and all(names == inner[0] for names in inner):
-        raise UserError(
-            f"{_listed(classes)} in {root} all hold the folders {', '.join(inner[0][:_SHOWN])}; if these are the "
-            f"classes, name the outer folders after parts of the data, train and val, or give one of them; if the "
-            f"outer folders are the classes, put them into {root / 'train'}."
-        )
+    if len(inner[0]) > 1 and all(names == inner[0] for names in inner):
+        why = f"all hold the folders {', '.join(inner[0][:_SHOWN])}"
+    elif all((words := set(_words(path.name))) and words <= _FILLERS for path in classes):
+        why = "are called like parts of the data"
+    else:
+        return
+    raise UserError(
+        f"{_listed(classes)} in {root} {why}; if they are parts, name them train and val, with a folder for each class "
+        f"in both, or give one of them; if they are the classes, put them into {root / 'train'}."
+    )
 
 
 def find(found: Layout) -> Found:

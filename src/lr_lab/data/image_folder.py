@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -62,7 +63,14 @@ class ImageFolder(InMemoryDataModule):
 
     @cached_property
     def _found(self) -> folders.Found:
-        return folders.find(self._layout)
+        found = folders.find(self._layout)
+        counts = Counter(file.relative_to(self._layout.train).parts[0] for file in found.train)
+        if single := [name for name in self.names if counts[name] == 1]:
+            raise UserError(
+                f"{self._layout.train / single[0]} has one image only, too few to learn a class from; add more or "
+                "remove the folder."
+            )
+        return found
 
     def files(self) -> list[Path]:
         return [*self._found.train, *self._found.held_out]

@@ -146,7 +146,7 @@ class InMemoryDataModule(pl.LightningDataModule):
             raise UserError(f"data.scaling={scaling} is not known; allowed are standardised, {', '.join(_SCALINGS)}.")
         self.batch_size = batch_size
         self.seed = seed
-        self.root = Path(root)
+        self.root = Path(root).expanduser()  # a shell leaves the ~ of data.root=~/data to us
         self.val_fraction = val_fraction
         self.split_seed = split_seed
         self.limit = limit
@@ -281,6 +281,16 @@ class InMemoryDataModule(pl.LightningDataModule):
         rows = rows.to(self.device, non_blocking=True).float().sub_(self._shift).mul_(self._scale)
         inputs = rows.view(-1, *size, channels).movedim(-1, 1)
         return inputs, split.targets.index_select(0, index).to(self.device, non_blocking=True)
+
+    @property
+    def channels(self) -> int:
+        """Of a picture; known before anything is decoded."""
+        return self.input_shape[0]
+
+    @property
+    def size(self) -> int:
+        """Pixels a side of a square picture; known before anything is decoded."""
+        return self.input_shape[-1]
 
     @cached_property
     def _mean_pixel(self) -> Tensor:
