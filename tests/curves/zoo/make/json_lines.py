@@ -58,7 +58,9 @@ def by_step(p: common.Plan, epochs: list[loop.Epoch]) -> list[dict[str, object]]
     rows: list[dict[str, object]] = []
     for e in epochs:
         for s in e.steps:
-            rows.append({"step": s.number, "loss": s.loss, "lr": s.lr, "grad_norm": s.gradient_norm})
+            rows.append(
+                {"step": s.number, "loss": round(s.loss, 5), "lr": s.lr, "grad_norm": round(s.gradient_norm, 3)}
+            )
         rows.append(
             {"step": e.steps[-1].number, "epoch": e.number, "eval_loss": e.val_loss, "eval_acc": e.val_accuracy}
         )

@@ -107,7 +107,7 @@ def make(fault: str, n: int, p: common.Plan) -> None:
     val = TensorDataset(torch.from_numpy(p.x_val), torch.from_numpy(p.y_val))
     printed = io.StringIO()
     with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(printed):
-        bar = [TQDMProgressBar(refresh_rate=20 if fault == "label_noise" else 3)] if n == 3 else []
+        bar = [TQDMProgressBar(refresh_rate=20 if fault in ("label_noise", "tiny_data") else 12)] if n == 3 else []
         trainer = pl.Trainer(
             max_epochs=p.epochs,
             accelerator="cpu",

@@ -5,6 +5,7 @@ The argument `old`: 8.0.200, whose header is padded with blanks. Needs opencv; d
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import tempfile
@@ -20,6 +21,8 @@ from ultralytics import YOLO
 
 OLD = "old" in sys.argv
 SKIPPED = ("no_shuffle", "bad_warmup")  # its loader always shuffles; nothing is written by step
+DETECTED = ("healthy", "rate_x100", "rate_div1000")  # a detector takes its time
+OF_OLD = ("healthy", "rate_x100", "rate_x10")
 
 
 def classes_folder(root: Path, p: common.Plan) -> str:
@@ -73,26 +76,28 @@ def make(fault: str, n: int, p: common.Plan) -> None:
         model = YOLO("yolov8n-cls.yaml" if n == 1 else "yolov8n.yaml")
         model.add_callback("on_train_batch_start", set_rate)
         model.add_callback("on_fit_epoch_end", keep)
-        model.train(
-            data=data,
-            epochs=p.epochs,
-            imgsz=32 if n == 1 else 64,
-            batch=p.batch,
-            optimizer="SGD",
-            lr0=p.rates[0],
-            warmup_epochs=0.0,
-            dropout=p.dropout,
-            project=scratch,
-            name="fit",
-            plots=False,
-            device="cpu",
-            workers=0,
-            seed=p.variant,
-            amp=False,
-            save=True,
-            patience=1000,
-            verbose=False,
-        )
+        # Newer versions give up on losses that stay NaN; results.csv then ends there.
+        with contextlib.suppress(RuntimeError):
+            model.train(
+                data=data,
+                epochs=p.epochs,
+                imgsz=32 if n == 1 else 64,
+                batch=p.batch,
+                optimizer="SGD",
+                lr0=p.rates[0],
+                warmup_epochs=0.0,
+                dropout=p.dropout,
+                project=scratch,
+                name="fit",
+                plots=False,
+                device="cpu",
+                workers=0,
+                seed=p.variant,
+                amp=False,
+                save=True,
+                patience=1000,
+                verbose=False,
+            )
         folder = common.fresh_folder(name)
         shutil.copy(Path(scratch) / "fit" / "results.csv", folder / "results.csv")
     notes = [] if n == 1 else ["three losses without a sum; the losses here are their sums"]
@@ -117,7 +122,7 @@ def main() -> None:
     torch.load = lambda *args, **kwargs: load(*args, **{**kwargs, "weights_only": False})
     for i, fault in common.chosen():
         for n in (1, 2):
-            if fault in SKIPPED or (OLD and (i + n) % 3):
+            if fault in SKIPPED or (n == 2 and fault not in DETECTED) or (OLD and fault not in OF_OLD):
                 continue
             p = common.plan(
                 fault,

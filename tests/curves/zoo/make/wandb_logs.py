@@ -8,6 +8,7 @@ import contextlib
 import csv
 import io
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def printed(p: common.Plan) -> tuple[str, list[loop.Epoch]]:
             print(f"epoch {e.number:2d}: train_loss={e.train_loss:.4f}, val_loss={e.val_loss:.4f}, lr={e.lr:.2g}")
             epochs.append(e)
         run.finish()
-        text = out.getvalue().replace(scratch, "/home/user/project")
+        # W&B keeps the folder of a process's first run.
+        text = re.sub(rf"{tempfile.gettempdir()}/\w+", "/home/user/project", out.getvalue())
     return text, epochs
 
 
