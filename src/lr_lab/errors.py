@@ -1,5 +1,9 @@
 """What a person did that cannot work, said to them."""
 
+from collections.abc import Sequence
+
+_SHOWN = 5
+
 
 class UserError(Exception):
     """One sentence for a person: what is wrong, what is allowed, what to do. Shown without a traceback."""
@@ -11,3 +15,9 @@ class Unwritable(UserError):
 
 class RunBusy(UserError):
     """Another process is training the run."""
+
+
+def listed(items: Sequence[object]) -> str:
+    """At most five of them, for a sentence: "a, b, c, d, e and 3 more"."""
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(map(str, items[:_SHOWN])) + more

@@ -153,7 +153,9 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     plant(tmp_path, "elsewhere/cats/0.png", "elsewhere/more/1.png", "images/dogs/0.png")
     (tmp_path / "images" / "cats").symlink_to(tmp_path / "elsewhere" / "cats")
     (tmp_path / "images" / "dogs" / "more").symlink_to(tmp_path / "elsewhere" / "more")
+    (tmp_path / "images" / "dogs" / "once more").symlink_to(tmp_path / "elsewhere" / "more")
     (tmp_path / "images" / "dogs" / "round").symlink_to(tmp_path / "images" / "dogs")
+    (tmp_path / "images" / "dogs" / "up").symlink_to(tmp_path / "images")
     found = find(layout(tmp_path / "images"))
     assert [str(path.relative_to(tmp_path / "images")) for path in found.train] == [
         *("cats/0.png", "dogs/0.png", "dogs/more/1.png"),

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, listed
 
 # The words that people use for the parts of a dataset, and the words that they put beside them.
 _PARTS = {
@@ -34,8 +34,6 @@ _LITTER = {"@eadir", "__macosx", "#recycle", "$recycle.bin", "lost+found", "__py
 
 # Formats that Pillow knows by name and reads, if at all, with the help of another program.
 _STUBS = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
-
-_SHOWN = 5  # names in a sentence
 
 
 class Role(NamedTuple):
@@ -190,7 +188,7 @@ def _refuse_wrong_level(root: Path, found: Layout) -> None:
         advice = f"give data.images={inside}" if found.train == root else f"move these up into {found.train}"
         raise UserError(
             f"{found.train} has one class folder only, {classes[0].name}, and in {inside} are the folders "
-            f"{_listed(below)}; if these are the classes, {advice}."
+            f"{_names(below)}; if these are the classes, {advice}."
         )
     if len(classes) < 2:
         loose = any(_is_picture(path) for path in found.train.iterdir())
@@ -208,13 +206,13 @@ def _refuse_unnamed_parts(root: Path, classes: Sequence[Path]) -> None:
     """Folders such as images_001 and images_002, or 2023 and 2024 that both hold cats and dogs, may be no classes."""
     inner = [[path.name for path in folders(path)] for path in classes]
     if len(inner[0]) > 1 and all(names == inner[0] for names in inner):
-        why = f"all hold the folders {', '.join(inner[0][:_SHOWN])}"
+        why = f"all hold the folders {listed(inner[0])}"
     elif all((words := set(_words(path.name))) and words <= _FILLERS for path in classes):
         why = "are called like parts of the data"
     else:
         return
     raise UserError(
-        f"{_listed(classes)} in {root} {why}; if they are parts, name them train and val, with a folder for each class "
+        f"{_names(classes)} in {root} {why}; if they are parts, name them train and val, with a folder for each class "
         f"in both, or give one of them; if they are the classes, put them into {root / 'train'}."
     )
 
@@ -245,7 +243,7 @@ def _search(part: Path, classes: Iterable[str]) -> tuple[list[Path], list[Path]]
     dead: list[Path] = []
     for name in classes:
         files = sorted(_walk(part / name))
-        dead += [path for path in files if not path.exists()]
+        dead += [path for path in files if path.is_symlink() and not path.exists()]
         images = [path for path in files if _is_picture(path) and path.is_file()]
         if not images and not dead:
             kinds = f"; it has {_kinds(files)}" if files else ""
@@ -257,15 +255,16 @@ def _search(part: Path, classes: Iterable[str]) -> tuple[list[Path], list[Path]]
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """All files in a folder at any depth. A folder that links lead to again is entered once."""
-    entered: set[Path] = set()
+    """All files in a folder at any depth. A folder is entered once, however many links lead to it."""
+    entered = {folder.resolve(), *folder.resolve().parents}
 
     def stop(error: OSError) -> None:
         raise _closed(error) from error
 
     for here, inner, files in os.walk(folder, onerror=stop, followlinks=True):
-        entered.add(Path(here).resolve())
-        inner[:] = [name for name in inner if _counts(name) and Path(here, name).resolve() not in entered]
+        real = {Path(here, name).resolve(): name for name in sorted(inner, reverse=True) if _counts(name)}
+        inner[:] = [name for path, name in real.items() if path not in entered]
+        entered.update(real)
         yield from (Path(here, name) for name in files if _counts(name))
 
 
@@ -275,20 +274,19 @@ def left_out(root: Path, unused: Sequence[Path], others: Sequence[Path]) -> list
     if others:
         said.append(f"{_kinds(others)} (such as {others[0].relative_to(root)})")
     if unused:
-        said.append(f"the folder{'s' if len(unused) > 1 else ''} {_listed(unused)}")
+        said.append(f"the folder{'s' if len(unused) > 1 else ''} {_names(unused)}")
     return [f"Left out of {root}: {' and '.join(said)}."] if said else []
 
 
 def _kinds(files: Sequence[Path]) -> str:
     """What files there are: "3 files: 2 .txt, 1 .heic"."""
     counts = Counter(path.suffix.lower() or "without a suffix" for path in files)
-    kinds = ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common(_SHOWN))
+    kinds = listed([f"{count} {suffix}" for suffix, count in counts.most_common()])
     return f"{len(files)} file{'s' if len(files) > 1 else ''}: {kinds}"
 
 
-def _listed(paths: Sequence[Path]) -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(path.name for path in paths[:_SHOWN]) + more
+def _names(paths: Sequence[Path]) -> str:
+    return listed([path.name for path in paths])
 
 
 def _counts(name: str) -> bool:
@@ -309,7 +307,7 @@ def suffixes() -> frozenset[str]:
 
 def _refuse_dead_links(links: Iterable[Path]) -> None:
     if dead := sorted(links):
-        shown = ", ".join(f"{path} -> {path.readlink()}" for path in dead[:_SHOWN] if path.is_symlink())
+        shown = listed([f"{path} -> {path.readlink()}" for path in dead])
         raise UserError(
             f"{len(dead)} link{'s lead' if len(dead) > 1 else ' leads'} nowhere ({shown}); repair or remove "
             f"{'them' if len(dead) > 1 else 'it'}."

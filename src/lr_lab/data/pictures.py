@@ -25,9 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from lr_lab.errors import UserError
-
-_SHOWN = 5  # names in a sentence
+from lr_lab.errors import UserError, listed
 
 # Tags of a photo or a TIFF (Exif 2.3, section 4.6.4; TIFF 6.0): how the camera was held and what undoes it; whether the
 # smallest value is white; whether numbers are signed.
@@ -100,7 +98,7 @@ def load(files: Sequence[Path], size: int, channels: int) -> tuple[np.ndarray, l
             broken.append((file, _reason(file, error)))
     if broken:
         raise _unreadable(broken, len(files))
-    notes = [f"The first picture counts of {_named(several)}, which hold several."] if several else []
+    notes = [f"The first picture counts of {listed(several)}, which hold several."] if several else []
     if deep:
         black, white = _scale(files, deep)
         for i, picture in deep.items():
@@ -179,10 +177,9 @@ def _scale(files: Sequence[Path], deep: dict[int, _Deep]) -> tuple[float, float]
 
 
 def _unreadable(broken: Sequence[tuple[Path, str]], count: int) -> UserError:
-    shown = ", ".join(f"{file} ({reason})" for file, reason in broken[:_SHOWN])
-    more = f" and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
+    shown = listed([f"{file} ({reason})" for file, reason in broken])
     return UserError(
-        f"{len(broken)} of {count} pictures cannot be read: {shown}{more}; repair or remove "
+        f"{len(broken)} of {count} pictures cannot be read: {shown}; repair or remove "
         f"{'them' if len(broken) > 1 else 'it'}."
     )
 
@@ -211,8 +208,3 @@ def _reason(file: Path, error: Exception) -> str:
         if isinstance(error, UnidentifiedImageError)
         else "it is cut short or damaged"
     )
-
-
-def _named(files: Sequence[Path]) -> str:
-    more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
-    return ", ".join(map(str, files[:_SHOWN])) + more
