@@ -19,13 +19,15 @@ from math import nan
 from typing import Protocol
 
 import numpy as np
+from scipy import special
 
 from lr_lab.study.statements import Cell, Contrasts
 from lr_lab.study.verdicts import ALPHA, OpenClaim, Question, Samples, Verdict, decide
 
 KEPT_BACK = 0.1
-# A claim is set aside if its means, moved by so many standard errors towards a verdict, still give none at the end.
-FUTILITY = 1.5
+# A claim is set aside if its means would give no verdict at the last planned look even where they are better, for each
+# verdict in turn, than all but this part of what the seeds leave open: 1.5 standard errors, more with few seeds.
+FUTILITY = 0.933
 # Forecasts reach to so many times the seeds of the last look.
 FARTHEST = 10
 
@@ -197,12 +199,12 @@ def _needed(claims: Mapping[str, OpenClaim]) -> list[str]:
 
 def _hopeless(claims: Mapping[str, OpenClaim], samples: Samples, plan: Plan, seeds: int) -> set[str]:
     """Claims that even means on the better side of what they seem would not decide by the last look."""
-    # Looks that are added later do not change what earlier ones did.
-    last = plan.looks[-1] if seeds < plan.looks[-1] else plan.last
-    if seeds >= last or not claims:
+    last = plan.looks[-1]
+    if seeds >= last or not claims:  # somebody who adds a look wants it taken
         return set()
     level = plan.shares[last] * ALPHA / (2 * len(claims))
-    return {name for name, claim in claims.items() if not claim.expects(samples, last, level, FUTILITY)}
+    shift = float(special.stdtrit(max(1, seeds - 1), FUTILITY))
+    return {name for name, claim in claims.items() if not claim.expects(samples, last, level, shift)}
 
 
 def _forecasts(claims: Mapping[str, OpenClaim], samples: Samples, plan: Plan, seeds: int) -> dict[str, Forecast]:

@@ -21,7 +21,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
 
 from lr_lab.errors import UserError
-from lr_lab.run.config import CONFIG_DIR, compose
+from lr_lab.run.config import CONFIG_DIR, check_choices, compose
 from lr_lab.run.folder import run_folders, write_results
 from lr_lab.run.summary import summarise
 from lr_lab.study.claims import Finding
@@ -193,6 +193,8 @@ def overrides_of(study: Study, output_dir: Path, also: Sequence[str] = ()) -> di
     experiment = [f"experiment={study.name}"] if (CONFIG_DIR / "experiment" / f"{study.name}.yaml").exists() else []
     base = [f"study={study.name}", f"output_dir={output_dir}", *" ".join(here).split(), *also]
     jobs = [[*experiment * ("experiment=" not in sweep), *job, *base] for sweep in study.sweeps for job in _jobs(sweep)]
+    for job in jobs:
+        check_choices(job)
     configs = [compose(*job) for job in jobs]
     rows = pd.DataFrame([flat_configuration(c) | summarise(c, []) | {"status": "running"} for c in configs])
     found = dict(zip(assign(rows, study.settings), jobs, strict=True))
