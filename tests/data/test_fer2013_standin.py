@@ -41,7 +41,8 @@ def test_pictures_are_those_of_cifar10_and_a_tenth_of_the_labels_is_wrong(root: 
     original.setup()
     pixels = original.val.inputs.movedim(1, -1).numpy()
     # Pillow's own grey conversion and enlargement are the oracle; their rounding between the two is ours only once.
-    theirs = np.stack([Image.fromarray(p).convert("L").resize((48, 48), Image.Resampling.BILINEAR) for p in pixels])
+    bilinear = Image.Resampling.BILINEAR
+    theirs = np.stack([np.asarray(Image.fromarray(p).convert("L").resize((48, 48), bilinear)) for p in pixels])
     small = theirs[:, ::8, ::8].reshape(len(theirs), -1).astype(np.float32)
     ours = data.val.inputs[:, 0]
     found = torch.cdist(ours[:, ::8, ::8].flatten(1).float(), torch.from_numpy(small)).argmin(dim=1)

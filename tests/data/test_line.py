@@ -39,6 +39,6 @@ def test_the_points_move_with_split_seed_and_not_with_seed() -> None:
 
 
 @pytest.mark.parametrize(("options", "words"), [({"n": 1}, "data.n=1"), ({"noise": "pink"}, "data.noise=pink")])
-def test_unknown_arguments_are_refused(options: dict[str, object], words: str) -> None:
+def test_unknown_arguments_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         Line(10, 0, **options)

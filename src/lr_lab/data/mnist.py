@@ -35,6 +35,14 @@ _CONTENTS = {
     "FashionMNIST": Content((6000,) * 10, (1000,) * 10, 3_431_114_169),
 }
 
+# Pictures to train on and to test on in the parts of EMNIST (Cohen et al. 2017), which come in such files, too.
+_EMNIST = {
+    (697_932, 116_323): "EMNIST by class or by merge",
+    (112_800, 18_800): "EMNIST balanced",
+    (124_800, 20_800): "EMNIST letters",
+    (240_000, 40_000): "EMNIST digits",
+}
+
 
 class MNIST(InMemoryDataModule):
     """60,000 and 10,000 grey handwritten digits of 10 classes (LeCun, Cortes, Burges).
@@ -72,11 +80,11 @@ class MNIST(InMemoryDataModule):
         return self.files()
 
     def _decode(self, files: Sequence[Path]) -> Decoded:
+        arrays = [_read_idx(file) for file in files]
+        self._refuse_others(files[0].parent, arrays)
         for file, (_, md5) in zip(files, self.source.resources, strict=True):
             if file.suffix == ".gz":
                 check_md5(file, md5)
-        arrays = [_read_idx(file) for file in files]
-        self._check(files[0].parent, arrays)
         train_pixels, train_labels, test_pixels, test_labels = arrays
         return Decoded(
             train_pixels[..., None],
@@ -85,18 +93,19 @@ class MNIST(InMemoryDataModule):
             test_labels.astype(np.int64),
         )
 
-    def _check(self, folder: Path, arrays: Sequence[np.ndarray]) -> None:
+    def _refuse_others(self, folder: Path, arrays: Sequence[np.ndarray]) -> None:
         """Raises UserError unless the arrays are those of this dataset."""
         name = self.source.__name__
         content = _content(arrays)
         sizes = [array.shape[1:] for array in arrays]
         if content == _CONTENTS[name] and sizes == [(28, 28), (), (28, 28), ()]:
             return
-        other = next((known for known in _CONTENTS if _CONTENTS[known] == content), None)
         train, _, test, _ = arrays
+        known = next((known for known in _CONTENTS if _CONTENTS[known] == content), None)
+        known = known or _EMNIST.get((len(train), len(test)))
         size = "x".join(map(str, sizes[0])) or "no size"
         classes = np.count_nonzero(content.train)
-        found = other or f"{len(train):,} and {len(test):,} pictures of {size} in {classes} classes, others or altered"
+        found = known or f"{len(train):,} and {len(test):,} pictures of {size} in {classes} classes, others or altered"
         raise UserError(
             f"The files in {folder} are not {name} as published (60,000 and 10,000 pictures of 28x28 in 10 classes): "
             f"they hold {found}; put {name}'s files there, or choose the dataset that they are."
