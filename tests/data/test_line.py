@@ -1,5 +1,7 @@
 """src/lr_lab/data/line.py"""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lr_lab.augment.augmentation import Augmentation
-from lr_lab.data.in_memory import check_whole_number
+from lr_lab.checks import check_whole_number
 from lr_lab.errors import UserError
 
 

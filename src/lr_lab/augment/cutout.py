@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lr_lab.augment.augmentation import Augmentation
-from lr_lab.data.in_memory import check_whole_number
+from lr_lab.checks import check_whole_number
 
 
 class Cutout(Augmentation):

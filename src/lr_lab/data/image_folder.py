@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lr_lab.checks import check_whole_number
 from lr_lab.data import folders, pictures
 from lr_lab.data.files import Decoded, decoded_copy
-from lr_lab.data.in_memory import InMemoryDataModule, check_whole_number
+from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.data.split import Split
 from lr_lab.errors import UserError
 

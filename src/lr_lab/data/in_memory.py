@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from lr_lab.augment.augmentation import Augmentation
 from lr_lab.chance import generator
+from lr_lab.checks import check_whole_number
 from lr_lab.data.files import digest_of_files
 from lr_lab.data.split import Split, stratified_sample
 from lr_lab.errors import UserError
@@ -351,15 +351,6 @@ class InMemoryDataModule(pl.LightningDataModule):
     def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
         """Leaves a Block as it is: what it gathers is on the device already."""
         return batch
-
-
-def check_whole_number(name: str, value: Any, least: int, optional: bool = False) -> None:
-    """Raises UserError unless `value` is a whole number of at least `least`, or None if optional."""
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        choice = ", or null" if optional else ""
-        raise UserError(f"{name}={value} is not allowed; give a whole number of at least {least}{choice}.")
 
 
 def _moments(inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 
 from lr_lab.chance import generator
-from lr_lab.data.in_memory import InMemoryDataModule, check_whole_number
+from lr_lab.checks import check_whole_number
+from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.data.split import Split
 from lr_lab.errors import UserError
 
 
 class Line(InMemoryDataModule):
-    """y = 3 x + 2 + noise, with x uniform on [-1, 1) and a column of ones for the bias (seeds, document 003).
+    """y = 3 x + 2 + noise, with x uniform on [-1, 1) and a column of ones for the bias.
+
+    Source: "gradient descent on a line" (docs/sources.md).
 
     Training and validation are on the same points: the study asks how fast descent goes, not how well it
     generalises.
@@ -20,7 +23,7 @@ class Line(InMemoryDataModule):
         batch_size: points per step; `n` for full-batch gradient descent.
         seed: of the run.
         n: how many points.
-        noise: "uniform" on [0, 1), as the document's code has it, or "gaussian" with mean 0 and deviation 1, as its
+        noise: "uniform" on [0, 1), as the source's code has it, or "gaussian" with mean 0 and deviation 1, as its
             text says.
         split_seed: draws the points, the same for every seed of a run.
         block_size: batches per Block.

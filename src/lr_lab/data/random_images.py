@@ -2,7 +2,8 @@
 
 import torch
 
-from lr_lab.data.in_memory import InMemoryDataModule, check_whole_number
+from lr_lab.checks import check_whole_number
+from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.data.split import Split
 
 

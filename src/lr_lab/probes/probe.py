@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lr_lab.chance import generator
-from lr_lab.data.in_memory import InMemoryDataModule, check_whole_number, stratified_sample
+from lr_lab.checks import check_whole_number
+from lr_lab.data.in_memory import InMemoryDataModule
+from lr_lab.data.split import stratified_sample
 from lr_lab.modules.block import BlockModule
 
 
