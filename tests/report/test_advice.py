@@ -147,9 +147,9 @@ def test_a_lead_over_what_never_gets_there_takes_six_seeds(tmp_path: Path) -> No
     (sentence,) = [s for s in advise(study, values, runs) if "told apart" in s]
     assert sentence.startswith("lr=0.1 and lr=0.2 are not told apart by 3 seeds, in epochs to convergence")
     assert "takes 6 seeds at least" in sentence
-    decided = inference.winner({"a": dict.fromkeys(range(6), 1.0), "b": dict.fromkeys(range(6), np.inf)}, lowest=True)
+    decided = inference.winner({"a": dict.fromkeys(range(6), 1.0), "b": dict.fromkeys(range(6), np.inf)}, lower_is_better=True)
     assert inference.judge({"a": decided[1]})["a"].verdict == "reproduced"
-    five = inference.winner({"a": dict.fromkeys(range(5), 1.0), "b": dict.fromkeys(range(5), np.inf)}, lowest=True)
+    five = inference.winner({"a": dict.fromkeys(range(5), 1.0), "b": dict.fromkeys(range(5), np.inf)}, lower_is_better=True)
     assert inference.judge({"a": five[1]})["a"].verdict == "undecided"
 
 

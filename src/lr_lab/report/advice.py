@@ -280,7 +280,7 @@ def headline(study: Study, values: Values) -> list[str]:
     is_timed = "convergence_epoch" in table_metrics(study, values)
     timed = {name: x for name in measured if is_timed and (x := values.series(name, "convergence_epoch"))}
     best = inference.leader(measured, METRICS[main].lower_is_better)
-    first = inference.leader(timed, lowest=True) if timed else ""
+    first = inference.leader(timed, lower_is_better=True) if timed else ""
     doubts = _doubts({main: measured, "convergence_epoch": timed})
     seeds = {frozenset(series) for series in measured.values()}
     decided = ""
