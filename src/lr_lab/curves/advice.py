@@ -55,6 +55,8 @@ def advise(shape: Shape, diagnosis: Diagnosis, found: Sequence[Finding]) -> list
 
 def _of_label(shape: Shape, diagnosis: Diagnosis, by_kind: Mapping[str, Finding]) -> list[Advice]:
     highest = shape.highest_rate
+    if "taken_up_wrongly" in by_kind and diagnosis.label in ("collapsed", "diverged", "oscillating"):
+        return []  # the restart did it, not the rate that went before
     match diagnosis.label:
         case "diverged":
             return [_lower_rate(shape, 3, "The loss grew beyond every bound."), _clip(), _warm_up(shape)]
@@ -70,7 +72,7 @@ def _of_label(shape: Shape, diagnosis: Diagnosis, by_kind: Mapping[str, Finding]
         case "stuck":
             return [_one_batch(), _raise_rate(highest, 10, "Nothing was learned, and nothing jumps either.")]
         case "overfitting":
-            return [_stop(shape), _regularise("The training loss falls on while the validation loss rises.")]
+            return [_stop(shape, diagnosis), _regularise("The training loss falls on while the validation loss rises.")]
         case "crawling" if "lowered_too_early" in by_kind:
             return [_hold(shape, by_kind["lowered_too_early"])]
         case "crawling" if "rate_too_low" in by_kind and "short_warmup" not in by_kind:
@@ -158,10 +160,11 @@ def _warm_up(shape: Shape) -> Advice:
     )
 
 
-def _stop(shape: Shape) -> Advice:
+def _stop(shape: Shape, diagnosis: Diagnosis) -> Advice:
     patience = max(2, round(len(shape.val) / 10)) if shape.curve.unit == "epoch" else 3
-    lowest = shape.curve.best("val_loss")
-    since = shape.place(lowest[0] if lowest else shape.curve.at[0])
+    lowest = shape.curve.best("val_loss") or (shape.curve.at[-1], 0.0)
+    came_back = lowest[0] == shape.curve.at[-1]  # the smoothed losses rose
+    since = shape.place(float(diagnosis.since or 1) if came_back else lowest[0])
     return Advice(
         f"Stop after {since} and keep those weights (patience {patience}).",
         f"From {since} on the validation loss rose.",

@@ -86,6 +86,8 @@ def rate_too_high(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) ->
         "stuck": "the losses lie above that of guessing or jump, rather than resting on it",
     }
     at = diagnosis.marks[0] if diagnosis.marks else shape.curve.at[-1]
+    if diagnosis.label == "collapsed":  # the mark is the best point; what threw the run back came after it
+        at = next((place for place in shape.curve.at if place > at), at)
     at_rate = shape.rate_at(at)
     known = f"The rate was {rate(at_rate)} then" if at_rate else "The log does not tell the rate"
     return Finding(
