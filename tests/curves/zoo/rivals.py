@@ -124,10 +124,10 @@ def main() -> None:
             kind = "healthy" if log.label == "healthy" else "not healthy"
             for key in (f"{log.split}, all", f"{log.split}, {kind}", f"{log.split}, {log.format}"):
                 count = counts.setdefault((tool, key), [0, 0, 0])
-                for i, add in enumerate((right, bool(answer), True)):
-                    count[i] += add
-    for (tool, key), (right, answered, total) in counts.items():
-        print(f"{tool}: {key}: {right} right, {answered} answered, of {total}", file=sys.stderr)
+                for i, holds in enumerate((right, bool(answer), True)):
+                    count[i] += holds
+    for (tool, key), (correct, answered, total) in counts.items():
+        print(f"{tool}: {key}: {correct} right, {answered} answered, of {total}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class Held(list[Any]):
     dataset = range(1)
 
 
-class Keep(Callback):  # type: ignore[misc]
+class Keep(Callback):
     """The losses that the training saw, and the rate each epoch began with."""
 
     def __init__(self) -> None:

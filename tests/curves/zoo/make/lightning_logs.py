@@ -6,6 +6,7 @@ The argument `old`: pytorch-lightning 1.9.5.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import sys
 import tempfile
@@ -19,14 +20,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 OLD = "old" in sys.argv
-if OLD:
-    import pytorch_lightning as pl
-    from pytorch_lightning.callbacks import TQDMProgressBar
-    from pytorch_lightning.loggers import CSVLogger
-else:
-    import lightning.pytorch as pl
-    from lightning.pytorch.callbacks import TQDMProgressBar
-    from lightning.pytorch.loggers import CSVLogger
+pl: Any = importlib.import_module("pytorch_lightning" if OLD else "lightning.pytorch")
 
 
 class Batches(IterableDataset[Any]):
@@ -43,7 +37,7 @@ class Batches(IterableDataset[Any]):
         return iter([(torch.from_numpy(x), torch.from_numpy(y)) for x, y in self.p.batches(self.epoch)])
 
 
-class Module(pl.LightningModule):  # type: ignore[misc]
+class Module(pl.LightningModule):
     """Logs as most people do; `self.seen` is what it saw itself."""
 
     def __init__(self, p: common.Plan, n: int):
@@ -107,11 +101,15 @@ def make(fault: str, n: int, p: common.Plan) -> None:
     val = TensorDataset(torch.from_numpy(p.x_val), torch.from_numpy(p.y_val))
     printed = io.StringIO()
     with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(printed):
-        bar = [TQDMProgressBar(refresh_rate=20 if fault in ("label_noise", "tiny_data") else 12)] if n == 3 else []
+        bar = (
+            [pl.callbacks.TQDMProgressBar(refresh_rate=20 if fault in ("label_noise", "tiny_data") else 12)]
+            if n == 3
+            else []
+        )
         trainer = pl.Trainer(
             max_epochs=p.epochs,
             accelerator="cpu",
-            logger=CSVLogger(scratch) if n != 3 else False,
+            logger=pl.loggers.CSVLogger(scratch) if n != 3 else False,
             enable_checkpointing=False,
             enable_progress_bar=n == 3,
             enable_model_summary=False,

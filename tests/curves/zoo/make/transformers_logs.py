@@ -54,12 +54,12 @@ class Net(torch.nn.Module):
         return {"loss": loss, "logits": out}
 
 
-class PlanTrainer(Trainer):  # type: ignore[misc]
+class PlanTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(self.train_dataset, batch_size=None)
 
 
-class Keep(transformers.TrainerCallback):  # type: ignore[misc]
+class Keep(transformers.TrainerCallback):
     def __init__(self) -> None:
         self.val_losses: list[float] = []
 

@@ -57,7 +57,8 @@ def boxes_folder(root: Path, p: common.Plan, images: int) -> str:
 
 def make(fault: str, n: int, p: common.Plan) -> None:
     name = common.name_of("ultralytics" + ("8.0" if OLD else ""), fault, n)
-    train, val = [], []
+    train: list[float] = []
+    val: list[float] = []
 
     def set_rate(trainer: Any) -> None:
         rate = 1e12 if fault == "nan" and trainer.epoch >= p.epochs // 2 else p.rate_of(trainer.epoch)
