@@ -21,8 +21,7 @@ from lr_lab.report.illustrations import Illustrations
 from lr_lab.run.config import CONFIG_DIR
 from lr_lab.run.folder import run_folders, write_text
 from lr_lab.study.judgement import further_looks, judge, write_looks
-from lr_lab.study.measured import combined, read_study_runs
-from lr_lab.study.measures import with_metrics
+from lr_lab.study.measured import combined, read_study_runs, with_metrics
 from lr_lab.study.runs import Runs, read_table, write_runs
 from lr_lab.study.study_file import Study, discover, read_study
 from lr_lab.study.values import Values

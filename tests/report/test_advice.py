@@ -12,7 +12,7 @@ from synthetic_study import write_run
 from lr_lab.report import tables as report_tables
 from lr_lab.report.advice import advise, headline, missing, outcomes
 from lr_lab.study import inference
-from lr_lab.study.measures import with_metrics
+from lr_lab.study.measured import with_metrics
 from lr_lab.study.runs import Runs, read_runs
 from lr_lab.study.study_file import Setting, Study, discover
 from lr_lab.study.values import Values
@@ -147,9 +147,13 @@ def test_a_lead_over_what_never_gets_there_takes_six_seeds(tmp_path: Path) -> No
     (sentence,) = [s for s in advise(study, values, runs) if "told apart" in s]
     assert sentence.startswith("lr=0.1 and lr=0.2 are not told apart by 3 seeds, in epochs to convergence")
     assert "takes 6 seeds at least" in sentence
-    decided = inference.winner({"a": dict.fromkeys(range(6), 1.0), "b": dict.fromkeys(range(6), np.inf)}, lower_is_better=True)
+    decided = inference.winner(
+        {"a": dict.fromkeys(range(6), 1.0), "b": dict.fromkeys(range(6), np.inf)}, lower_is_better=True
+    )
     assert inference.judge({"a": decided[1]})["a"].verdict == "reproduced"
-    five = inference.winner({"a": dict.fromkeys(range(5), 1.0), "b": dict.fromkeys(range(5), np.inf)}, lower_is_better=True)
+    five = inference.winner(
+        {"a": dict.fromkeys(range(5), 1.0), "b": dict.fromkeys(range(5), np.inf)}, lower_is_better=True
+    )
     assert inference.judge({"a": five[1]})["a"].verdict == "undecided"
 
 

@@ -11,7 +11,7 @@ from lr_lab.report import figures
 from lr_lab.report.figures import DASHES, Axis, styles
 from lr_lab.report.tables import Pick
 from lr_lab.run.config import CONFIG_DIR
-from lr_lab.study.measures import with_metrics
+from lr_lab.study.measured import with_metrics
 from lr_lab.study.runs import Runs, read_runs
 from lr_lab.study.study_file import Setting, Study, discover, read_study
 from lr_lab.study.values import Values

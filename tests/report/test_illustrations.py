@@ -11,7 +11,7 @@ from lr_lab.errors import UserError
 from lr_lab.report.illustrations import MOST_CURVES, MOST_CURVES_IN_A_FIGURE, Illustrations
 from lr_lab.report.interactive import Panel
 from lr_lab.report.page import Picture
-from lr_lab.study.measures import with_metrics
+from lr_lab.study.measured import with_metrics
 from lr_lab.study.runs import Runs, read_runs
 from lr_lab.study.study_file import Study, discover
 from lr_lab.study.values import Values

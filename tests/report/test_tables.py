@@ -14,7 +14,7 @@ from lr_lab.errors import UserError
 from lr_lab.report import tables as report_tables
 from lr_lab.report.tables import interval, number, p_value
 from lr_lab.study import inference
-from lr_lab.study.measures import with_metrics
+from lr_lab.study.measured import with_metrics
 from lr_lab.study.runs import Runs, read_runs
 from lr_lab.study.study_file import Setting, Study, discover
 from lr_lab.study.values import Values

@@ -23,7 +23,7 @@ from scipy import stats
 from lr_lab.run.config import CONFIG_DIR
 from lr_lab.study.claims import question, read_claims
 from lr_lab.study.looks import Plan, Table, replay
-from lr_lab.study.measures import with_metrics
+from lr_lab.study.measured import with_metrics
 from lr_lab.study.race import race
 from lr_lab.study.runs import read_report
 from lr_lab.study.statements import Cell, Contrasts, lead_of
@@ -215,7 +215,8 @@ def model_of(study: Study, values: Values) -> Model:
     claims = read_claims(f"Study {study.name}", study.claims)
     questions = {claim.name: question(claim, values, study.matters) for claim in claims}
     metrics = {metric for each in questions.values() for row in each.rows for (_, metric), _ in row.terms}
-    means, spreads = {}, {}
+    means: dict[Cell, float] = {}
+    spreads: dict[Cell, float] = {}
     for metric in sorted(metrics):
         known = {
             (setting, metric): [value for value in values.series(setting, metric).values() if isfinite(value)]

@@ -30,7 +30,7 @@ from lr_lab.run.folder import (
 )
 from lr_lab.run.summary import SETTING_KEYS, convergence
 from lr_lab.study import plateau
-from lr_lab.study.metrics import ADDED, FROM_HISTORIES, METRICS
+from lr_lab.study.metrics import METRICS
 
 DEFAULT_TOLERANCE = 0.01
 # What advice wants to know of a run's configuration, whether runs differ in it or not.
@@ -233,7 +233,8 @@ def read_report(folder: Path) -> Runs:
         return runs
     histories = pd.read_csv(file, float_precision="round_trip")
     probed = plateau.whole_network(histories.head(1)).columns.difference(["run", *HISTORY_COLUMNS])
-    added = [*ADDED, *FROM_HISTORIES, *probed]
+    computed = [name for name, metric in METRICS.items() if metric.of_run or metric.from_history]
+    added = ["setting", *computed, *probed]
     return Runs(runs.results.drop(columns=added, errors="ignore"), histories)
 
 

@@ -12,7 +12,7 @@ from lr_lab.errors import UserError
 from lr_lab.run.folder import (
     FINISHED,
 )
-from lr_lab.study.metrics import FROM_HISTORIES, METRICS, MISSING_IS_INFINITE
+from lr_lab.study.metrics import METRICS
 from lr_lab.study.study_file import Study
 
 
@@ -47,8 +47,9 @@ class Values:
         Raises:
             UserError: the results have no such column.
         """
+        from_history = metric in METRICS and METRICS[metric].from_history
         # What a document says nothing of, such as a probe's column (with a slash), is no mistake of its table.
-        if metric not in self.metrics and (metric in FROM_HISTORIES or "/" in metric or not self._censored):
+        if metric not in self.metrics and (from_history or "/" in metric or not self._censored):
             return {}
         if metric not in self.metrics:
             known = ", ".join(name for name in METRICS if name in self.metrics)
@@ -57,7 +58,7 @@ class Values:
             return {}
         rows = self._rows[setting]
         values = rows[metric].astype(float)
-        if self._censored and metric in MISSING_IS_INFINITE and self._measures(metric):
+        if self._censored and metric in METRICS and METRICS[metric].absent == "never" and self._measures(metric):
             values = values.fillna(math.inf)
         return {int(seed): value for seed, value in zip(rows["seed"], values, strict=True) if not math.isnan(value)}
 

@@ -27,8 +27,7 @@ from lr_lab.run.summary import summarise
 from lr_lab.study.claims import Finding
 from lr_lab.study.judgement import further_looks, judge, write_looks
 from lr_lab.study.looks import Outcome
-from lr_lab.study.measured import read_study_runs
-from lr_lab.study.measures import with_metrics
+from lr_lab.study.measured import read_study_runs, with_metrics
 from lr_lab.study.metrics import METRICS
 from lr_lab.study.runs import Runs, flat_configuration
 from lr_lab.study.study_file import Study, assign

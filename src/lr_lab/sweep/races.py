@@ -12,7 +12,7 @@ import pandas as pd
 from lr_lab.errors import UserError
 from lr_lab.run.folder import FINISHED, run_folders, write_text
 from lr_lab.study.looks import Plan, Table
-from lr_lab.study.measures import with_metrics
+from lr_lab.study.measured import with_metrics
 from lr_lab.study.metrics import METRICS
 from lr_lab.study.race import Standing, race
 from lr_lab.study.runs import read_runs

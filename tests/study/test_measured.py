@@ -9,7 +9,7 @@ import pytest
 from synthetic_study import write_run
 
 from lr_lab.errors import UserError
-from lr_lab.study.measures import benchmark_accuracy, with_metrics
+from lr_lab.study.measured import benchmark_accuracy, with_metrics
 from lr_lab.study.runs import read_report, read_runs, read_table, write_runs
 from lr_lab.study.study_file import Setting, Study, discover
 from lr_lab.study.values import Values
@@ -174,8 +174,8 @@ def test_early_falls_are_those_of_the_first_ten_epochs(tmp_path: Path) -> None:
 
 def test_a_benchmark_run_that_diverged_does_not_set_the_accuracy_to_reach() -> None:
     results = pd.DataFrame({"run": ["a", "b"], "setting": "sgd", "status": ["completed", "diverged"]})
-    accuracies = {"a": [0.8], "b": [0.1]}
-    assert [benchmark_accuracy(results, accuracies, name) for name in ("sgd", "adam")] == [0.8, None]
+    histories = {"a": pd.DataFrame({"val_accuracy": [0.8]}), "b": pd.DataFrame({"val_accuracy": [0.1]})}
+    assert [benchmark_accuracy(results, histories, name) for name in ("sgd", "adam")] == [0.8, None]
 
 
 @pytest.mark.parametrize(("censored", "missing"), [(True, {0: inf}), (False, {})])
