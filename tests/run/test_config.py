@@ -119,7 +119,7 @@ def groups() -> list[str]:
     return sorted(f"{file.parent.name}={file.stem}" for file in files)
 
 
-GROUPS = ("data", "model", "optimizer", "sequence", "warmup", "strategy", "trainer", "experiment")
+GROUPS = ("data", "augment", "model", "optimizer", "sequence", "warmup", "strategy", "trainer", "experiment")
 
 
 @pytest.mark.parametrize("choice", groups())
