@@ -221,6 +221,7 @@ def _curve(
         unit="step" if by_step else "epoch",
         name=f"{table.name}{suffix}",
         classes=wishes.classes or table.classes,
+        guess_loss=None if wishes.classes else table.guess_loss,
         initial_lr=rates[0] if rates else None,
         within=() if by_step else _within(groups, at),
         resumed=tuple(resumed),

@@ -16,6 +16,7 @@ from lr_lab.curves.curve import Curve
 MOST_STEPS, STRETCHES = 80, 40
 # Two losses whose first values differ by more than this factor are not in the same units.
 COMPARABLE = 5.0
+EVEN = 0.98  # shares of classes whose entropy is this part of the largest possible or more are called even
 FIRST = "the first training loss"
 
 
@@ -199,7 +200,7 @@ def _start(curve: Curve, line: Line) -> tuple[float, str]:
 
     The first one is a mean over an epoch, within which a run may have learned most of it, or blown up.
     """
-    if curve.guess_loss is not None:
+    if curve.guess_loss is not None and (curve.classes is None or curve.guess_loss < EVEN * math.log(curve.classes)):
         return curve.guess_loss, "the loss of guessing by the classes' shares"
     if curve.classes is not None:
         return math.log(curve.classes), f"the loss of guessing among {curve.classes} classes"

@@ -27,6 +27,7 @@ class Table:
         name: of the run, for people.
         percent: names whose numbers carry a percent sign.
         classes: how many, where the log says.
+        guess_loss: loss of always answering with the shares of the classes, where the log says (nats).
         notes: sentences about how the log was read.
         part_of: files with the same word here hold one run together.
     """
@@ -35,5 +36,6 @@ class Table:
     name: str = ""
     percent: frozenset[str] = frozenset()
     classes: int | None = None
+    guess_loss: float | None = None
     notes: tuple[str, ...] = ()
     part_of: str = ""

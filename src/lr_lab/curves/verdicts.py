@@ -241,7 +241,7 @@ def _late_fall(shape: Shape, thresholds: Thresholds) -> tuple[float, float, floa
     if (
         len(val) < 3
         or (not has_learned(shape, thresholds) and _answers_stand_still(shape))
-        or last >= top
+        or values[-1] >= top
         or last > (1 + thresholds.learned) * start
         or before - last < thresholds.late_fall_to_swing * val.swing
         or before - last < UNSEEN * abs(before)

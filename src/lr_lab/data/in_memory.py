@@ -307,6 +307,14 @@ class InMemoryDataModule(pl.LightningDataModule):
         """Samples in the last training batch of an epoch."""
         return len(self.train) - (self.steps_per_epoch - 1) * self.batch_size
 
+    @cached_property
+    def guess_loss(self) -> float | None:
+        """Loss of always answering with the shares of the training classes (nats); None for regression."""
+        if self.classes is None:
+            return None
+        shares = self.train.targets.bincount().double() / len(self.train)
+        return -float(torch.xlogy(shares, shares).sum())
+
     @property
     def fingerprint(self) -> str:
         """SHA-256, in hex, of the shapes and values of both splits as used."""

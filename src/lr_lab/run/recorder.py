@@ -86,7 +86,8 @@ class RunRecord:
     def result(self) -> dict[str, Any]:
         """What result.json says of the run as far as it has come."""
         seconds = sum(row["seconds"] for row in self.rows)
-        return summarise(self.config, self.rows, self.updates) | {
+        return summarise(self.config, self.rows, self.updates, self.data.guess_loss) | {
+            "guess_loss": self.data.guess_loss,
             "train_samples": len(self.data.train),
             "data_notes": self.data.notes,
             "wall_seconds": self.wall_seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lr_lab.curves.curve import Curve
@@ -26,13 +27,16 @@ METRIC_KEYS = (
 )
 
 
-def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 0) -> dict[str, Any]:
+def summarise(
+    config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 0, guess_loss: float | None = None
+) -> dict[str, Any]:
     """The scalars of a run that its configuration and history determine.
 
     Args:
         config: the resolved configuration.
         rows: the history, a row per epoch.
         lr_updates: advances of the sequence that took effect.
+        guess_loss: loss of always answering with the shares of the classes, where they are known.
 
     Raises:
         UserError: a threshold of the diagnosis is not usable.
@@ -44,7 +48,7 @@ def summarise(config: Mapping[str, Any], rows: Sequence[Row], lr_updates: int = 
     optimizer = config["optimizer"]
     accuracies = [row["val_accuracy"] for row in rows if row["val_accuracy"] is not None]
     last: Mapping[str, Any] = rows[-1] if rows else {}
-    curve = curve_of(config, rows)
+    curve = replace(curve_of(config, rows), guess_loss=guess_loss)
     if has_nonfinite_loss(curve):
         status = "diverged"
     elif len(rows) < config["epochs"]:

@@ -184,7 +184,8 @@ def _by_todays_rules(
         if history := histories[row["run"]]:
             found["convergence_epoch"] = convergence(history, classes, within, row["status"] == "diverged")
             if row["status"] in FINISHED:
-                curve = Curve.of_history(history, classes, initial_lr=row.get("lr"))
+                known = {key: row[key] for key in ("guess_loss",) if pd.notna(row.get(key))}
+                curve = Curve.of_history(history, classes, initial_lr=row.get("lr"), **known)
                 diagnosis = diagnose(curve, Thresholds.of(config["analysis"]["diagnosis"]))
                 found |= {"diagnosis": diagnosis.label, "diagnosis_evidence": diagnosis.evidence}
         judged.append(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import yaml
 
@@ -40,4 +41,7 @@ class LabRun(Reader):
                 )
                 for line in csv.DictReader(lines)
             ]
-        return [Table(rows, source.name, classes=(config.get("model") or {}).get("classes"))]
+        result = source.path / "result.json"
+        known = json.loads(result.read_text()) if result.is_file() else {}
+        classes = (config.get("model") or {}).get("classes")
+        return [Table(rows, source.name, classes=classes, guess_loss=known.get("guess_loss"))]
