@@ -13,6 +13,7 @@ import yaml
 from curves.shapes import GUESS, curve
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.stats import entropy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lr_lab.curves.curve import Curve
@@ -71,6 +72,17 @@ def test_curves_that_set_the_thresholds_are_labelled_as_by_eye(labelled):
     table = confusion([curve for curve in labelled if curve[0] not in HELD_OUT])
     assert {pair for pair in table if pair[0] != pair[1]} == set()
     assert table.total() == 79
+
+
+def test_nineteen_in_twenty_fresh_curves_are_labelled_as_by_eye():
+    lines = {line["id"]: line for line in csv.DictReader((CURVES / "fresh.csv").open())}
+    right = 0
+    for run in json.loads((CURVES / "fresh.json").read_text()):
+        found = diagnose(made(run["train_loss"], run["val_loss"], run["classes"], lr=tuple(run["lr"])), THRESHOLDS)
+        line = lines.pop(run["id"])
+        right += found.label in (line["label"], *line["other"].split(";"))
+    assert not lines
+    assert right >= 40
 
 
 @pytest.mark.parametrize("held_out", [True, False])
@@ -375,6 +387,16 @@ def test_the_best_accuracy_is_of_any_epoch():
     accuracies = zip(history([2.0, 0.9, 1.5]), [0.2, 0.9, 0.5], strict=True)
     result = summarise(compose("epochs=3"), [row | {"val_accuracy": accuracy} for row, accuracy in accuracies])
     assert (result["best_val_accuracy"], result["val_accuracy"]) == (0.9, 0.5)
+
+
+def test_a_run_on_uneven_classes_starts_from_the_loss_of_their_shares():
+    rows = [row | {"val_accuracy": 0.94 + 0.005 * (row["epoch"] % 3)} for row in history([0.21, *[0.2] * 9])]
+    config = compose("epochs=10", "model.classes=2")
+    assert summarise(config, rows)["diagnosis"] == "healthy"
+    found = summarise(config, rows, guess_loss=entropy([0.95, 0.05]))
+    assert found["diagnosis"] == "stuck"
+    assert "the loss of guessing by the classes' shares is 0.1985" in found["diagnosis_evidence"]
+    assert summarise(config, rows, guess_loss=math.log(2))["diagnosis"] == "healthy"
 
 
 def test_of_a_regression_the_steps_to_converge_are_counted():

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import entropy
 from torch import Tensor, nn
 
 from lr_lab.augment.augmentation import Chain
@@ -346,3 +347,10 @@ def test_batches_on_a_gpu_are_those_on_the_cpu(monkeypatch: pytest.MonkeyPatch, 
             assert tensor.is_cuda
             torch.testing.assert_close(tensor.cpu(), expected_tensor)
     assert there.fingerprint == here.fingerprint
+
+
+def test_guessing_costs_the_entropy_of_the_training_classes() -> None:
+    data = noise()
+    shares = np.bincount(data.train.targets.numpy()) / len(data.train)
+    assert data.guess_loss == pytest.approx(entropy(shares))
+    assert Line(4, 0).guess_loss is None
