@@ -3,8 +3,9 @@
 import numpy as np
 
 from lr_lab.benchmark.study import Drawn, race_cost
-from lr_lab.study.looks import Plan, Table
+from lr_lab.study.looks import Table
 from lr_lab.study.race import Standing, race
+from lr_lab.study.spending import Plan
 
 PLAN = Plan([3, 4, 5, 6], power=1.0, kept_back=0.0)
 

@@ -130,7 +130,7 @@ def test_more_seeds_after_the_last_look_are_a_further_look(
     assert len(asked) == 15
     looks = pd.read_csv(tmp_path / "reports" / "small" / "looks.csv")
     assert looks["seeds"].tolist() == [3, 5]
-    assert looks["share"].tolist() == [0.9, 0.05]
+    assert looks["spent"].tolist() == [0.9, 0.95]
     assert [look.seeds for look in state(small_study([3]), tmp_path).outcome.looks] == [3, 5], "it stays counted"
 
 

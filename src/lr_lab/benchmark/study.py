@@ -22,10 +22,11 @@ from scipy import stats
 
 from lr_lab.run.config import CONFIG_DIR
 from lr_lab.study.claims import question, read_claims
-from lr_lab.study.looks import Plan, Table, replay
+from lr_lab.study.looks import Table, replay
 from lr_lab.study.measured import with_metrics
 from lr_lab.study.race import race
 from lr_lab.study.runs import read_report
+from lr_lab.study.spending import Plan
 from lr_lab.study.statements import Cell, Contrasts, lead_of
 from lr_lab.study.study_file import Study, read_study
 from lr_lab.study.values import Values

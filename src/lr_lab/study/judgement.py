@@ -13,7 +13,8 @@ import pandas as pd
 from lr_lab.errors import UserError
 from lr_lab.run.folder import write_text
 from lr_lab.study.claims import Finding, question, read_claims
-from lr_lab.study.looks import Outcome, Plan, Table, replay
+from lr_lab.study.looks import Outcome, Table, replay
+from lr_lab.study.spending import Plan
 from lr_lab.study.statements import Contrasts, Statement, lead_of
 from lr_lab.study.study_file import Study
 from lr_lab.study.values import Values
@@ -85,14 +86,14 @@ def looks_frame(outcome: Outcome) -> pd.DataFrame:
     rows = [
         {
             "seeds": look.seeds,
-            "share": round(look.share, 6),
+            "spent": round(look.spent, 6),
             "decided": " ".join(look.decided),
             "set_aside": " ".join(look.set_aside),
             "stopped": " ".join(look.stopped),
         }
         for look in outcome.looks
     ]
-    return pd.DataFrame(rows, columns=["seeds", "share", "decided", "set_aside", "stopped"])
+    return pd.DataFrame(rows, columns=["seeds", "spent", "decided", "set_aside", "stopped"])
 
 
 def further_looks(study: Study, folder: Path) -> list[int]:

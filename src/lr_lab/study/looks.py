@@ -4,8 +4,8 @@ A study declares after how many seeds it looks. At each look every open claim is
 setting is trained no further once no open claim needs it. The chance of any false verdict, over all looks and claims
 of the study, is at most 5%:
 
-- Looks share the 5%. By a look at n of N seeds the part (n / N)^2 of it is spent (Kim & DeMets 1987; a spending
-  function as of Lan & DeMets 1983), less the tenth that is kept for looks which somebody adds later.
+- Looks share the 5%. By a look at n of N seeds the part (n / N)^2 of it is spent, less the tenth that is kept for looks
+  which somebody adds later (spending.py).
 - Claims share what a look has, by Holm's steps; claims that are decided leave their part to the others (Maurer & Bretz
   2013, who show this for looks and claims).
 """
@@ -15,16 +15,17 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import nan
 from typing import Protocol
 
 import numpy as np
 from scipy import special
 
+from lr_lab.study.spending import Plan
 from lr_lab.study.statements import Cell, Contrasts
 from lr_lab.study.verdicts import ALPHA, OpenClaim, Question, Samples, Verdict, decide
 
-KEPT_BACK = 0.1
 # A claim is set aside if its means would give no verdict at the last planned look even where they are better, for each
 # verdict in turn, than all but this part of what the seeds leave open: 1.5 standard errors, more with few seeds.
 FUTILITY = 0.933
@@ -33,40 +34,14 @@ FARTHEST = 10
 
 
 @dataclass(frozen=True)
-class Plan:
-    """After how many seeds a study looks.
+class Look:
+    """What one look did: the claims that it decided or set aside, and the settings that are trained no further.
 
-    Attributes:
-        looks: increasing; those taken, and those to come.
-        further: looks that were added after the last of them.
-        power: of the spending function; 1 spends evenly over seeds, more keeps more for the last look.
-        kept_back: the part that is kept for further looks.
+    `spent` is the part of the 5% that is spent by then.
     """
 
-    looks: Sequence[int]
-    further: Sequence[int] = ()
-    power: float = 2.0
-    kept_back: float = KEPT_BACK
-
-    @property
-    def last(self) -> int:
-        return [*self.looks, *self.further][-1]
-
-    @property
-    def shares(self) -> dict[int, float]:
-        """Look -> the part of the 5% that it may spend. Each further look takes half of what is left."""
-        spent = [(1 - self.kept_back) * (seeds / self.looks[-1]) ** self.power for seeds in self.looks]
-        parts = [float(part) for part in np.diff([0.0, *spent])]
-        parts += [self.kept_back / 2 ** (number + 1) for number in range(len(self.further))]
-        return dict(zip([*self.looks, *self.further], parts, strict=True))
-
-
-@dataclass(frozen=True)
-class Look:
-    """What one look did: the claims that it decided or set aside, and the settings that are trained no further."""
-
     seeds: int
-    share: float
+    spent: float
     decided: Sequence[str]
     set_aside: Sequence[str]
     stopped: Sequence[str]
@@ -168,23 +143,23 @@ def replay(
     verdicts = {name: claim.verdict(samples) for name, claim in claims.items()}  # if no look can be taken yet
     looks: list[Look] = []
     counts, found, aside, next_look = {}, {}, set[str](), None
-    for seeds, share in plan.shares.items():
+    for seeds, spent in plan.spent.items():
         if not needed or table.missing(needed, seeds):
             next_look = seeds if needed else None
             break
         counts |= dict.fromkeys(needed, seeds)
         samples = contrasts.samples(table.array(contrasts.cells, counts))
-        found = decide(claims, samples, share * ALPHA)
+        found = decide(claims, samples, partial(plan.level, seeds))
         decided = [name for name, (kind, _) in found.items() if kind != "undecided"]
         verdicts |= {name: claims[name].verdict(samples, *found[name], seeds) for name in decided}
         claims = {name: claim for name, claim in claims.items() if name not in decided}
         for claim in claims.values():
-            claim.note(samples, share * ALPHA / (2 * len(claims)))
+            claim.note(samples, plan.level(seeds, ALPHA / (2 * len(claims))))
         hopeless = _hopeless(claims, samples, plan, seeds) - aside if may_set_aside else set()
         aside |= hopeless
         before, needed = needed, _needed({name: claim for name, claim in claims.items() if name not in aside})
         stopped = [setting for setting in before if setting not in needed]
-        looks.append(Look(seeds, share, decided, sorted(hopeless), stopped))
+        looks.append(Look(seeds, spent, decided, sorted(hopeless), stopped))
     if looks:
         last = looks[-1].seeds
         verdicts |= {name: claim.verdict(samples, *found[name], last, name in aside) for name, claim in claims.items()}
@@ -202,13 +177,13 @@ def _hopeless(claims: Mapping[str, OpenClaim], samples: Samples, plan: Plan, see
     last = plan.looks[-1]
     if seeds >= last or not claims:  # somebody who adds a look wants it taken
         return set()
-    level = plan.shares[last] * ALPHA / (2 * len(claims))
+    level = plan.level(last, ALPHA / (2 * len(claims)))
     shift = float(special.stdtrit(max(1, seeds - 1), FUTILITY))
     return {name for name, claim in claims.items() if not claim.expects(samples, last, level, shift)}
 
 
 def _forecasts(claims: Mapping[str, OpenClaim], samples: Samples, plan: Plan, seeds: int) -> dict[str, Forecast]:
-    level = max(plan.shares.values()) * ALPHA / (2 * max(1, len(claims)))
+    level = plan.level(plan.looks[-1], ALPHA / (2 * max(1, len(claims))))
     counts = range(seeds + 1, FARTHEST * plan.last + 1)
 
     def takes(claim: OpenClaim, shift: float) -> int | None:

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
-from lr_lab.study.looks import Plan, Table
+from lr_lab.study.looks import Table
+from lr_lab.study.spending import Plan
 from lr_lab.study.statements import Contrasts, Row, lead
 from lr_lab.study.verdicts import ALPHA
 
@@ -56,7 +57,7 @@ def race(
         return lead({(a, metric): 1.0}, {(b, metric): 1.0}, margin, lower_is_better)
 
     left, laps = list(settings), list[Lap]()
-    for seeds, share in plan.shares.items():
+    for seeds in plan.all_looks:
         missing = table.missing(left, seeds)
         if missing or len(left) == 1:
             return Standing(laps, left, seeds if missing else None, missing)
@@ -64,7 +65,7 @@ def race(
         contrasts = Contrasts([row(a, b, 0.0) for a, b in pairs], [left])
         samples = contrasts.samples(table.array(contrasts.cells, dict.fromkeys(left, seeds)))
         found = {pair: samples[row(*pair, 0.0)] for pair in pairs}
-        level = share * ALPHA / (len(left) - 1)
+        level = plan.level(seeds, ALPHA / (len(left) - 1))
         left.sort(key=lambda a: -sum(found[a, b].centre > 0 for b in left if b != a))
         dropped = {b: a for a, b in reversed(pairs) if found[a, b].p_above() <= level}
         near = (a for a in left if all(found[a, b].p_above(-margin) <= level for b in left if b != a))

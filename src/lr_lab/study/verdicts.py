@@ -7,7 +7,7 @@ takes a failure of the nearer one of the other two tests first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
 from typing import Literal, Protocol
@@ -161,18 +161,23 @@ def _p_any_above(group: Sequence[Row], samples: Mapping[Row, Tested], bound: flo
     return min(1.0, len(group) * min(samples[row].p_above(bound) for row in group))
 
 
-def decide(claims: Mapping[str, OpenClaim], samples: Samples, alpha: float) -> dict[str, tuple[Kind, float]]:
-    """Verdict and p of open claims at one look; the chance that any verdict is false is at most `alpha`.
+def decide(
+    claims: Mapping[str, OpenClaim], samples: Samples, level: Callable[[float], float]
+) -> dict[str, tuple[Kind, float]]:
+    """Verdict and p of open claims at one look; the chance that any verdict is false is at most ALPHA over all looks.
 
     By Holm's (1979) steps, in which both directions of a claim are one hypothesis: the claim with the smallest p-value
-    is tested at half of an m-th of alpha; if it is decided the next one has the (m - 1)-th part, and so on. The p
-    returned is corrected for both, so that 0.05 decides, whatever alpha is.
+    is tested at half of an m-th of ALPHA; if it is decided the next one has the (m - 1)-th part, and so on.
+
+    Args:
+        level: the p-value that this look asks of a test with such an error over all looks. The p returned is scaled
+            by it, so that it decides where it is at most ALPHA.
     """
     found = {name: claim.p_values(samples) for name, claim in claims.items()}
     verdicts: dict[str, tuple[Kind, float]] = {}
     largest = 0.0
     for rank, name in enumerate(sorted(found, key=lambda name: min(found[name].values()))):
-        price = 2 * (len(found) - rank) * ALPHA / alpha
+        price = ALPHA / level(ALPHA / (2 * (len(found) - rank)))
         largest = max(largest, min(1.0, price * min(found[name].values())))
         # Where several are shown at once, the first says most.
         shown = [kind for kind, p in found[name].items() if price * p <= ALPHA]

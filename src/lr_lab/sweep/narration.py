@@ -10,7 +10,7 @@ from lr_lab.study.verdicts import Verdict
 
 def say_look(look: Look, verdicts: Mapping[str, Verdict]) -> str:
     """One look: what it decided, and which settings are trained no further."""
-    lines = [f"Look at {look.seeds} seeds, with {look.share:.0%} of the 5% that verdicts may be false:"]
+    lines = [f"Look at {look.seeds} seeds; by now {look.spent:.0%} of the 5% is spent that verdicts may be false:"]
     lines += [f"  {verdicts[claim].verdict}: {claim}" for claim in look.decided]
     lines += [] if look.decided else ["  no claim is decided"]
     if look.set_aside:

@@ -11,11 +11,12 @@ import pandas as pd
 
 from lr_lab.errors import UserError
 from lr_lab.run.folder import FINISHED, run_folders, write_text
-from lr_lab.study.looks import Plan, Table
+from lr_lab.study.looks import Table
 from lr_lab.study.measured import with_metrics
 from lr_lab.study.metrics import METRICS
 from lr_lab.study.race import Standing, race
 from lr_lab.study.runs import read_runs
+from lr_lab.study.spending import Plan
 from lr_lab.study.study_file import discover
 from lr_lab.study.values import Values
 from lr_lab.sweep.budget import train_configs
