@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,10 @@ def test_fail_on(labels: str, code: int, tmp_path: Path) -> None:
         (["LOG", "--column", "loss"], "--column loss has no '='"),
         (["LOG", "--column", "val_loss=x"], "has no such column"),
         (["LOG", "--classes", "1"], "--classes 1 is too few"),
+        (["LOG", "--classes", "many"], "argument --classes: invalid int value: 'many'; lr-explain --help"),
+        (["LOG", "--follow", "--every", "0"], "--every 0 is no time to wait"),
+        ([], "the following arguments are required: PATH"),
+        (["LOG", "--colour", "train_loss=x"], "unrecognized arguments: --colour"),
         (["LOG", "--png", "no/such/folder/a.png"], "--png no/such/folder/a.png can't be written"),
         (["LOG", "--page", "no/such/folder/a.html"], "--page no/such/folder/a.html can't be written"),
         (["-", "--follow"], "--follow needs a file or a folder"),
@@ -95,6 +100,19 @@ def test_an_empty_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"")))
     assert main(["-"]) == 2
     assert "Standard input is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("to", "encoding", "code"), [("/dev/null", "ascii", 0), ("/dev/full", "utf-8", 2)], ids=["ASCII", "full disk"]
+)
+def test_a_terminal_without_signs_and_a_full_disk(to: str, encoding: str, code: int, log: Path) -> None:
+    named = log.rename(log.with_name("größe.csv"))
+    with Path(to).open("w") as out:
+        command = [sys.executable, "-m", "src.explain", str(named)]
+        env = {**os.environ, "PYTHONIOENCODING": encoding}
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, env=env, check=False)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("\n") == (code != 0)
 
 
 def test_page_and_picture_are_whole_and_need_nothing_else(log: Path) -> None:

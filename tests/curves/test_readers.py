@@ -155,6 +155,12 @@ TEXTS = {
         lambda e: f"{e}         {TRAIN[e]:.6f}    {VAL[e]:.6f}    {HITS[e]:.6f}  00:05",
         "epoch     train_loss  valid_loss  accuracy  time    \n",
     ),
+    "steps and their mean": lines(
+        lambda e: (
+            f"Train Epoch: {e + 1} [0/600 (0%)]\tLoss: 9.0\n====> Epoch: {e + 1} Average loss: {TRAIN[e]}\n"
+            f"====> Test set loss: {VAL[e]}, accuracy: {HITS[e]}"
+        )
+    ),
     "logloss": lines(lambda e: f"[{e}]\ttrain-mlogloss:{TRAIN[e]}\teval-mlogloss:{VAL[e]}\teval-accuracy:{HITS[e]}"),
 }
 

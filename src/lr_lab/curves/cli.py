@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
+from typing import NoReturn
 
 from lr_lab.curves.advice import FRAMEWORKS
 from lr_lab.curves.assemble import Wishes
@@ -20,8 +23,14 @@ from lr_lab.errors import UserError
 IN_FULL = 3  # so many runs are shown in full; of more, a line each and the last in full
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One sentence, without the usage before it."""
+        raise UserError(f"{message}; lr-explain --help tells what there is.")
+
+
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="lr-explain",
         description="Says what a training log shows, how sure that is, and what to try next.",
         epilog="Reads TensorBoard, CSV, JSON, MLflow and printed logs of Keras, Lightning, Hugging Face, fastai, timm, "
@@ -63,6 +72,8 @@ def wishes(options: argparse.Namespace) -> Wishes:
         raise UserError(
             f"--classes {options.classes} is too few; give the number of classes, 2 or more, or leave it out."
         )
+    if not options.every > 0:
+        raise UserError(f"--every {options.every:g} is no time to wait; give seconds above 0.")
     return Wishes(dict(pairs), options.unit, options.percent, options.classes)
 
 
@@ -109,15 +120,28 @@ def write(explained: Sequence[Explanation], page: Path | None, png: Path | None)
             write_png(explained, png)
 
 
+def _abandon_output() -> None:
+    """Python flushes standard output once more when it ends, and would complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    """0, 1 for a label of --fail-on, 2 for a mistake, which is one sentence on standard error."""
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files and columns may hold what a terminal can't show
+        sys.stdout.reconfigure(errors="replace")
     try:
-        return run(options)
+        code = run(parser().parse_args(arguments))
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"lr-explain: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `| head`
-        sys.stderr.close()
+        _abandon_output()
         return 0
+    except OSError as error:
+        print(f"lr-explain: {error.filename or 'the output'}: {error.strerror or error}.", file=sys.stderr)
+        _abandon_output()
+        return 2
     except KeyboardInterrupt:
         return 130

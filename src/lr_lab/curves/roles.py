@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lr_lab.curves.names import SCORE, Named, named, words
 from lr_lab.curves.table import Row, Table
@@ -15,6 +16,7 @@ Roles = dict[str, tuple[str, ...]]
 # A detector's loss is the sum of its parts, and its log holds the parts alone.
 DETECTOR_PART = re.compile(r"^(train/|val/|)(box|cls|dfl|obj|giou|l1|seg|pose|kobj|angle|mask)(_loss|_om|_oo)?$")
 CLASSIFICATION = {"cls", "class", "classification", "classifier", "ce", "label", "labels", "clf"}
+WITHIN = 0.3  # rank of a column that tells of parts of epochs only, where another sums the epochs up
 RARE = 0.1  # a column with under a tenth of the values of the fullest of its kind is a summary, not a curve
 
 
@@ -39,7 +41,9 @@ def choose(rows: Sequence[Row], wished: Mapping[str, str]) -> Roles:
         wished: columns that a person names, by role; they are taken as they are.
     """
     count = Counter(name for row in rows for name in row.values)
+    whole = {name for row in rows if not row.within for name in row.values}
     names = {name: named(name) for name in count}
+    names |= {name: replace(names[name], rank=names[name].rank + WITHIN) for name in count.keys() - whole}
     found: Roles = {}
     for role in ("epoch", "step", "lr"):
         if name := _best([name for name in names if names[name].kind == role], names, count):
