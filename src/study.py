@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from lr_lab.checks import check_whole_number
 from lr_lab.errors import UserError
 from lr_lab.run.config import CONFIG_DIR
 from lr_lab.study.study_file import read_study
@@ -24,7 +26,9 @@ def run(options: dict[str, Any]) -> None:
         UserError: an option is not usable, or the study cannot be trained; the sentence says what to do.
     """
     name, output_dir = str(options["study"]), Path(options["output_dir"]).absolute()
-    limit = Limit(hours(options["budget"]), _count("seeds", options), _count("more_seeds", options))
+    for key in ("seeds", "more_seeds"):
+        check_whole_number(key, options[key], 1, optional=True)
+    limit = Limit(hours(options["budget"]), options["seeds"], options["more_seeds"])
     study = read_study(CONFIG_DIR, name)
     if study is None:
         margin = options["matters"] or 0.0
@@ -39,25 +43,20 @@ def run(options: dict[str, Any]) -> None:
     subprocess.run(command, cwd=CONFIG_DIR.parent, check=False)
 
 
-def _count(name: str, options: dict[str, Any]) -> int | None:
-    value = options[name]
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-        return value
-    raise UserError(f"{name}={value} is not allowed; give a whole number of at least 1.")
-
-
 @hydra.main(version_base="1.3", config_path="../conf", config_name="study")
 def main(cfg: DictConfig) -> None:
-    if OmegaConf.is_missing(cfg, "study"):
-        raise UserError("Name the study to train: python -m src.study study=decay_mnist")
-    options: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
-    run(options)
+    try:
+        if OmegaConf.is_missing(cfg, "study"):
+            raise UserError("Name the study to train: python -m src.study study=decay_mnist")
+        options: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+        run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on from here.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("Interrupted; the same command goes on from here.")
+    main()

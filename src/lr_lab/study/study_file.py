@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from lr_lab.checks import check_whole_number
 from lr_lab.errors import UserError
 from lr_lab.run.folder import FINISHED
 from lr_lab.run.summary import SETTING_KEYS
@@ -219,15 +220,15 @@ def _condition(place: str, entry: Any) -> Condition:
 
 
 def _check_numbers(file: str, study: Study) -> None:
-    _check_whole(f"{file}: first_seed", study.first_seed, 0)
+    check_whole_number(f"{file}: first_seed", study.first_seed, 0)
     for setting in study.settings:
         if setting.seeds is not None:
-            _check_whole(f"{file}, setting {setting.name}: seeds", setting.seeds, 1)
+            check_whole_number(f"{file}, setting {setting.name}: seeds", setting.seeds, 1)
     for sweep in study.sweeps:
         if not isinstance(sweep, str):
             raise UserError(f"{file}: sweep {sweep} is not allowed; write it as typed on a command line, in quotes.")
     for count in study.looks:
-        _check_whole(f"{file}: look", count, 1)
+        check_whole_number(f"{file}: look", count, 1)
     if list(study.looks) != sorted({*study.looks}):
         raise UserError(f"{file}: looks={list(study.looks)} is not in order; give each once, the fewest seeds first.")
     if unknown := sorted(set(mapping(f"{file}, budget", study.budget)) - {"seeds", "hours"}):
@@ -235,11 +236,6 @@ def _check_numbers(file: str, study: Study) -> None:
     for key, value in [*mapping(f"{file}, matters", study.matters).items(), *study.budget.items()]:
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise UserError(f"{file}: {key}={value} is not allowed; give a number above 0.")
-
-
-def _check_whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{name}={value} is not allowed; give a whole number of at least {least}.")
 
 
 def discover(name: str, results: pd.DataFrame) -> Study:
