@@ -26,6 +26,11 @@ GIVEN: list[tuple[str, Curve, Curve]] = [
     ("Lower the rate to a tenth of yours.", HIGH, FLAT),
     ("Raise the rate to 0.01 (10 times 0.001).", FLAT, HIGH),
     ("Raise the rate to 3e-05 (3 times 1e-05).", STEADY, HEALTHY),
+    (
+        "Find the first step whose loss is not finite in epoch 4, and look at its samples.",
+        curve([2.3, 2.0, 1.5, math.nan]),
+        curve([2.3, 2.6, 9.0, math.nan]),
+    ),
     ("Clip the gradient's norm to 1.", BLOWN_UP, LEVEL),
     ("Warm the rate up over the first 5% of the steps.", curve([2.3, 9.0, 4.0, *falling(20)]), HEALTHY),
     ("Stop after epoch 9 and keep those weights (patience 2).", OVERFITTING, HEALTHY),

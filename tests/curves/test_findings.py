@@ -64,6 +64,7 @@ SHOWN: list[tuple[str, Curve, Curve]] = [
     ("not_finite", curve([NAN, NAN]), curve([2.3, 2.2])),
     ("rate_too_high", curve([2.3, 1.0, *jumping(1.0, 0.4, 18)]), curve([2.3, 1.0, *jumping(1.0, 0.02, 18)])),
     ("rate_too_high", curve([2.3, 2.6, 9.0, 40.0]), curve([2.3, 2.29, 2.28, 2.29])),
+    ("rate_too_high", curve([2.3, 2.6, 9.0, NAN]), curve([2.3, 2.0, 1.5, NAN])),
     ("rate_too_high", curve(jumping(2.6, 0.2, 12)), curve([GUESS] * 12)),
     ("lowered_too_early", with_rate(SLOW, STEP), with_rate(SLOW, [0.1] * 20)),
     ("lowered_too_early", with_rate(SLOW, STEP), with_rate(falling(), STEP)),
@@ -114,12 +115,18 @@ def test_every_rule_is_shown() -> None:
 def test_sentences_name_epochs_from_one_and_numbers() -> None:
     (found,) = (f for f in explain(curve([2.3, 2.6, 9.0, NAN])).findings if f.kind == "not_finite")
     assert found.says == (
-        "Before the first NaN or infinity, in epoch 4, the training losses were 2.3, 2.6, 9: they rose, which points "
-        "to a rate that is too high."
+        "Before the first NaN or infinity, in epoch 4, the training losses by epoch were 2.3, 2.6, 9: they rose, which "
+        "points to a rate that is too high."
     )
     (found,) = (f for f in explain(with_rate(SLOW, STEP)).findings if f.kind == "lowered_too_early")
     assert "by epoch 6 it had fallen from 0.1 to 0.001" in found.says
     assert found.marks == (6.0,)
+
+
+def test_single_steps_before_the_first_nan_are_told() -> None:
+    steps = [*((0.1 * n, 2.0) for n in range(10)), (1.0, 3.0), (1.1, 8.0), (1.2, 50.0), (1.3, NAN)]
+    (found,) = (f for f in explain(replace(curve([2.0, NAN]), within=tuple(steps))).findings if f.kind == "not_finite")
+    assert "the training losses of the last logged steps were 3, 8, 50: they rose" in found.says
 
 
 def test_a_score_that_is_no_accuracy_is_called_by_its_column() -> None:

@@ -58,6 +58,12 @@ def _of_label(shape: Shape, diagnosis: Diagnosis, by_kind: Mapping[str, Finding]
     if "taken_up_wrongly" in by_kind and diagnosis.label in ("collapsed", "diverged", "oscillating"):
         return []  # the restart did it, not the rate that went before
     match diagnosis.label:
+        case "diverged" if "rate_too_high" not in by_kind:
+            return [
+                _find_bad_step(by_kind),
+                _clip(),
+                _lower_rate(shape, 3, "If no sample is bad, a step was too large."),
+            ]
         case "diverged":
             return [_lower_rate(shape, 3, "The loss grew beyond every bound."), _clip(), _warm_up(shape)]
         case "collapsed":
@@ -127,6 +133,21 @@ def _raise_rate(highest: float | None, by: int, why: str) -> Advice:
 
 def _nth(by: int) -> str:
     return {3: "third", 10: "tenth"}[by]
+
+
+def _find_bad_step(by_kind: Mapping[str, Finding]) -> Advice:
+    place = f" in epoch {by_kind['not_finite'].marks[0]:g}" if "not_finite" in by_kind else ""
+    return Advice(
+        f"Find the first step whose loss is not finite{place}, and look at its samples.",
+        "The losses before it did not rise, so one bad step may have done it.",
+        "The step is found; without its samples, or with the mended loss, the run goes on.",
+        _code(
+            "Trainer(detect_anomaly=True)",
+            "keras.callbacks.TerminateOnNaN()",
+            'TrainingArguments(..., debug="underflow_overflow")',
+            "torch.autograd.set_detect_anomaly(True)",
+        ),
+    )
 
 
 def _clip() -> Advice:

@@ -38,47 +38,53 @@ def rate(value: float) -> str:
 
 def not_finite(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> Finding | None:
     """NaN or infinity, and the losses before it."""
-    curve = shape.curve
-    if diagnosis.label != "diverged":
+    broken = _first_not_finite(shape)
+    if diagnosis.label != "diverged" or broken is None:
         return None
-    losses = [
-        (at, value)
-        for name in ("train_loss", "val_loss")
-        for at, value in zip(curve.at, getattr(curve, name), strict=True)
-        if value is not None and not math.isfinite(value)
-    ]
-    if not losses:
-        return None
-    broken = min(at for at, _ in losses)
-    before = [(at, value) for at, value in curve.points("train_loss") if at < broken][-3:]
+    before, unit = _losses_before(shape, broken)
     if not before:
-        return Finding(
-            "not_finite",
-            f"A loss is not a number from the first {curve.unit} on, so the fault is older than the first line "
-            "of the log.",
-            "clear",
-            (broken,),
-        )
-    told = ", ".join(loss(value) for _, value in before)
-    rising = len(before) > 1 and before[-1][1] > before[0][1]
-    return Finding(
-        "not_finite",
-        f"Before the first NaN or infinity, in {shape.place(broken)}, the training losses were {told}: "
-        + (
-            "they rose, which points to a rate that is too high."
-            if rising
-            else "they did not rise, which points to one bad step (a bad sample, log of 0, half precision) "
-            "or a rate that is just too high."
-        ),
-        "likely",
-        (broken,),
+        says = f"A loss is not a number from the first {shape.curve.unit} on, so the fault is older than the log."
+        return Finding("not_finite", says, "clear", (broken,))
+    cause = (
+        "they rose, which points to a rate that is too high."
+        if _rises(before)
+        else "they did not rise, which points to one bad step (a bad sample, log of 0, half precision) or to a rate "
+        "that is just too high."
     )
+    told = ", ".join(map(loss, before))
+    says = (
+        f"Before the first NaN or infinity, in {shape.place(broken)}, the training losses {unit} were {told}: {cause}"
+    )
+    return Finding("not_finite", says, "likely", (broken,))
+
+
+def _first_not_finite(shape: Shape) -> float | None:
+    curve = shape.curve
+    pairs = zip(curve.at, curve.train_loss, curve.val_loss, strict=True)
+    return next((at for at, *both in pairs if any(v is not None and not math.isfinite(v) for v in both)), None)
+
+
+def _losses_before(shape: Shape, broken: float) -> tuple[list[float], str]:
+    """The last three training losses before a loss was lost, and what they are of: single steps where those "
+    "are logged."""
+    rows = [value for _, value in shape.curve.within]
+    lost = next((n for n, value in enumerate(rows) if not math.isfinite(value)), 0)
+    if lost:
+        return rows[max(0, lost - 3) : lost], "of the last logged steps"
+    return [value for at, value in shape.curve.points("train_loss") if at < broken][-3:], f"by {shape.curve.unit}"
+
+
+def _rises(losses: Sequence[float]) -> bool:
+    return len(losses) > 1 and losses[-1] > losses[0]
 
 
 def rate_too_high(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> Finding | None:
     """A run that blew up, fell back or jumps, with the rate that it had then."""
     if diagnosis.label not in ("diverged", "collapsed", "oscillating") and not _is_thrown_about(shape, diagnosis):
         return None
+    broken = _first_not_finite(shape)
+    if broken is not None and (before := _losses_before(shape, broken)[0]) and not _rises(before):
+        return None  # one bad step may have done it
     signs = {
         "diverged": "the loss blew up",
         "collapsed": "the run fell back and did not recover",
