@@ -126,7 +126,7 @@ def _raise_rate(highest: float | None, by: int, why: str) -> Advice:
     return Advice(
         do,
         why,
-        f"After as many {'epochs'} the loss is clearly lower; if it jumps or rises, go back half of the way.",
+        "After as many epochs the loss is clearly lower; if it jumps or rises, go back half of the way.",
         _rate_code(value),
     )
 
