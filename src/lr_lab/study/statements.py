@@ -160,7 +160,12 @@ class Sample:
     usual: float = nan
     is_share: bool = False
 
-    @property
+    @cached_property
+    def _known(self) -> dict[tuple[int, float], float]:
+        """p-values that were asked for already: (side, bound) -> p."""
+        return {}
+
+    @cached_property
     def seeds(self) -> int:
         return len(self.values)
 
@@ -189,6 +194,11 @@ class Sample:
         return self._p(-1, bound)
 
     def _p(self, side: int, bound: float) -> float:
+        if (side, bound) not in self._known:
+            self._known[side, bound] = self._test(side, bound)
+        return self._known[side, bound]
+
+    def _test(self, side: int, bound: float) -> float:
         if self.seeds < 2:
             return 1.0
         if self.is_share:

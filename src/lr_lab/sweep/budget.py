@@ -7,6 +7,7 @@ against the recorded seconds of the runs.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +46,9 @@ _FER2013_FILES = [
 CONDITIONS: dict[str, Callable[[], bool]] = {
     "gpu": lambda: shutil.which("nvidia-smi") is not None,
     "bfloat16_without_gpu": lambda: not CONDITIONS["gpu"]() and "avx512_bf16" in _cpu_flags(),
-    "fer2013_file": lambda: any((Path("data") / name).exists() for name in _FER2013_FILES),
+    "fer2013_file": lambda: any(
+        (Path(os.environ.get("LR_LAB_DATA", "data")) / name).exists() for name in _FER2013_FILES
+    ),
 }
 
 
