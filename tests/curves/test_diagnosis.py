@@ -364,7 +364,7 @@ def test_the_configuration_holds_every_threshold_with_its_default():
 
 @pytest.mark.parametrize("config", [5, None])
 def test_thresholds_are_a_group(config):
-    with pytest.raises(UserError, match=f"analysis.diagnosis={config} is no group of thresholds"):
+    with pytest.raises(UserError, match=f"analysis.diagnosis={config} is not a group of thresholds"):
         Thresholds.of(config)
 
 

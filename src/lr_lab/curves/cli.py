@@ -73,7 +73,7 @@ def wishes(options: argparse.Namespace) -> Wishes:
             f"--classes {options.classes} is too few; give the number of classes, 2 or more, or leave it out."
         )
     if not options.every > 0:
-        raise UserError(f"--every {options.every:g} is no time to wait; give seconds above 0.")
+        raise UserError(f"--every {options.every:g} does not wait; give seconds above 0.")
     return Wishes(dict(pairs), options.unit, options.percent, options.classes)
 
 
@@ -81,7 +81,7 @@ def failing(text: str) -> set[str]:
     """The labels of --fail-on."""
     labels = {label.strip() for label in text.split(",") if label.strip()}
     if odd := sorted(labels - set(LABELS)):
-        raise UserError(f"--fail-on {odd[0]} is no label; choose from {', '.join(LABELS)}.")
+        raise UserError(f"--fail-on {odd[0]} is not a label; choose from {', '.join(LABELS)}.")
     return labels
 
 

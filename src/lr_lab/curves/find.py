@@ -15,7 +15,7 @@ from lr_lab.curves.source import LARGEST, Source
 from lr_lab.curves.table import Table
 from lr_lab.errors import UserError
 
-SURE = 0.35  # below, a file is no log
+SURE = 0.35  # below, a file is not a log
 SKIPPED = {"checkpoints", "weights", "__pycache__", "node_modules", "artifacts"}
 
 

@@ -49,7 +49,7 @@ class Thresholds:
         """
         names = [field.name for field in fields(cls)]
         if not isinstance(config, Mapping):
-            raise UserError(f"analysis.diagnosis={config} is no group of thresholds; leave it out.")
+            raise UserError(f"analysis.diagnosis={config} is not a group of thresholds; leave it out.")
         if odd := sorted(set(config) - set(names)):
             raise UserError(f"analysis.diagnosis has no {', '.join(odd)}; its thresholds are {', '.join(names)}.")
         for name, value in config.items():

@@ -205,7 +205,7 @@ def gone_early(shape: Shape, thresholds: Thresholds) -> tuple[float, float, floa
 
 
 def _peak(shape: Shape) -> float:
-    """Where the rate is highest for the last time; a warm-up before it is no early lowering."""
+    """Where the rate is highest for the last time; so a warm-up does not count as lowering."""
     highest = max(value for _, value in shape.rates)
     if shape.curve.initial_lr is not None and shape.curve.initial_lr > 2 * highest:
         return shape.curve.at[0]

@@ -17,7 +17,7 @@ RUN_COLUMNS = {"run", "runid", "runname", "experiment", "trial", "fold", "runuui
 
 
 def grid(source: Source) -> tuple[list[str], list[list[str]], bool]:
-    """Header, rows, and whether numbers have a decimal comma; an empty header if the text is no table."""
+    """Header, rows, and whether numbers have a decimal comma; an empty header if the text is not a table."""
     lines = [line for line in source.text.splitlines() if line.strip()]
     if lines and lines[0].startswith("#"):  # a header as numpy.savetxt writes it, or a remark
         lines[0] = lines[0].lstrip("# ")

@@ -60,7 +60,7 @@ def parsed(text: str) -> Any:
     except ValueError:
         pass
     try:
-        with warnings.catch_warnings(action="ignore"):  # text that is no Python may look like some
+        with warnings.catch_warnings(action="ignore"):  # text that is not Python may look like it
             return ast.literal_eval(text.strip()) if len(text) < 10**7 else None
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
