@@ -41,8 +41,6 @@ def old_run(run_config: Callable[..., dict[str, Any]]) -> tuple[RunFolder, dict[
     folder.write_history([{"epoch": 0, "lr": 0.1, "train_loss": 2.0, "val_loss": 1.0}])
     result = {"status": "completed", "sequence": "step", "strategy": "step", "config_hash": "old", "lr": 0.1}
     folder.write_result(result)
-        {"status": "completed", "sequence": "step", "strategy": "step", "config_hash": "old", "lr": 0.1}
-    )
     return folder, today
 
 
