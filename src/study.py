@@ -25,7 +25,7 @@ def run(options: dict[str, Any]) -> None:
     Raises:
         UserError: an option is not usable, or the study cannot be trained; the sentence says what to do.
     """
-    name, output_dir = str(options["study"]), Path(options["output_dir"]).absolute()
+    name, output_dir = str(options["study"]), Path(options["output_dir"])
     for key in ("seeds", "more_seeds"):
         check_whole_number(key, options[key], 1, optional=True)
     limit = Limit(hours(options["budget"]), options["seeds"], options["more_seeds"])
@@ -39,7 +39,7 @@ def run(options: dict[str, Any]) -> None:
         print(f"{name} trains nothing: it reads {' and '.join(study.reads)}.")
     else:
         train_until_decided(study, output_dir, limit, [str(override) for override in options["also"]])
-    command = [sys.executable, "-m", "src.report", f"study={name}", f"output_dir={output_dir}"]
+    command = [sys.executable, "-m", "src.report", f"study={name}", f"output_dir={output_dir.absolute()}"]
     subprocess.run(command, cwd=CONFIG_DIR.parent, check=False)
 
 
