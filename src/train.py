@@ -7,7 +7,6 @@ import sys
 
 import hydra
 from omegaconf import DictConfig
-from rich.console import Console
 
 from lr_lab.errors import UserError
 from lr_lab.run.config import resolve, start
@@ -15,6 +14,7 @@ from lr_lab.run.folder import RunFolder, run_path
 from lr_lab.run.training import objective, train
 from lr_lab.sweep.outcome import report_outcome
 from lr_lab.sweep.runs import Run
+from lr_lab.terminal import Terminal
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
@@ -28,7 +28,7 @@ def main(cfg: DictConfig) -> float | None:
         if not RunFolder(run_path(config)).finished():
             check_buildable([config])  # before there is a folder, so that a mistake leaves none
         result = train(config, show_progress=True)
-        report_outcome([Run(config, settings={})], Console())
+        report_outcome([Run(config, settings={})], Terminal())
     except UserError as error:
         sys.exit(f"error: {error}")
     except SystemExit as stop:  # Lightning's, with code 1 after Ctrl-C and none, which would be success, after SIGTERM

@@ -17,6 +17,11 @@ class RunBusy(UserError):
     """Another process is training the run."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says; the name of its class if it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def listed(items: Sequence[object]) -> str:
     """At most five of them, for a sentence: "a, b, c, d, e and 3 more"."""
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -145,3 +146,15 @@ def test_results_csv_has_a_row_per_run_and_the_scalar_columns(tmp_path: Path) ->
             {"run": "a", "status": "completed", "lr": "0.1"},
             {"run": "b", "status": "failed", "lr": "0.01"},
         ]
+
+
+def test_results_say_in_what_the_configurations_differ(run_config: Callable[..., dict[str, Any]]) -> None:
+    for dropout in (0.0, 0.5):
+        config = run_config(f"model.dropout={dropout}", "model.width=0.5")
+        folder = RunFolder(run_path(config))
+        folder.path.mkdir(parents=True)
+        folder.config_file.write_text(yaml.safe_dump(config))
+        folder.write_result({"status": "completed", "lr": config["lr"], "config_hash": config_hash(config)})
+    rows = list(csv.DictReader(write_results(run_path(config).parent).open()))
+    assert sorted(row["model.dropout"] for row in rows) == ["0.0", "0.5"]
+    assert "model.width" not in rows[0]

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from lr_lab.errors import first_line
+
 log = logging.getLogger(__name__)
 
 
@@ -61,7 +63,7 @@ class Graphed:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            log.warning("no CUDA graphs, which costs time and nothing else: %s", str(error).splitlines()[0])
+            log.warning("no CUDA graphs, which costs time and nothing else: %s", first_line(error))
             self._enabled = False
             self._graphs.clear()
         else:

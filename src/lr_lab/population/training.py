@@ -31,7 +31,7 @@ from torch import nn
 
 from lr_lab.chance import stream
 from lr_lab.data.in_memory import InMemoryDataModule
-from lr_lab.errors import RunBusy, Unwritable, UserError
+from lr_lab.errors import RunBusy, Unwritable, UserError, first_line
 from lr_lab.population.network import CONVOLUTIONS, MatmulConv2d, Population, members_of, single_state
 from lr_lab.run import parts
 from lr_lab.run.folder import FINISHED, RunFolder, run_path, write_text, written_aside
@@ -501,5 +501,5 @@ def _read(checkpoint: Path) -> State | None:
     try:
         return torch.load(checkpoint, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a spoiled file makes torch raise
-        log.warning("%s cannot be read; its runs start anew: %s", checkpoint, str(error).splitlines()[0])
+        log.warning("%s cannot be read; its runs start anew: %s", checkpoint, first_line(error))
         return None

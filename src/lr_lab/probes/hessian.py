@@ -11,6 +11,7 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
 from lr_lab.chance import generator
+from lr_lab.errors import first_line
 
 log = logging.getLogger(__name__)
 
@@ -97,5 +98,5 @@ def largest_eigenvalue(product: Product, start: Tensor) -> float:
     except ArpackError as error:
         if not multiply(first).any():  # of a loss that is 0 to the last digit, say
             return 0.0
-        log.warning("no largest eigenvalue found: %s", str(error).splitlines()[0])
+        log.warning("no largest eigenvalue found: %s", first_line(error))
         return float("nan")

@@ -19,7 +19,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, first_line
+from lr_lab.run.command_line import tidied
 
 CONFIG_DIR = Path(__file__).resolve().parents[3] / "conf"
 
@@ -60,7 +61,7 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     try:
         config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
-        raise UserError(f"The configuration cannot be resolved: {str(error).splitlines()[0]}") from error
+        raise UserError(f"The configuration cannot be resolved: {first_line(error)}") from error
     if isinstance(config.get("probes"), dict):
         config["probes"] = {name: probe for name, probe in config["probes"].items() if not _is_left_over(name, probe)}
     _check_keys(config)
@@ -214,6 +215,7 @@ def start(main: Callable[[], object], when_interrupted: str) -> None:
         when_interrupted: what a person is told who stops it with Ctrl-C.
     """
     try:
+        sys.argv[1:] = tidied(sys.argv[1:], (*_KEYS, *_MORE_KEYS))
         check_choices(sys.argv[1:])
         main()
     except UserError as error:

@@ -64,6 +64,21 @@ def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
     return part
 
 
+def flat_configuration(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that shape a run, by their paths below the groups (`data.limit`), and `init_from`."""
+    return dict(_flat(shaping(config) | {"init_from": config.get("init_from")}))
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    items: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            items += _flat(value, f"{prefix}{key}.")
+        elif prefix or key == "init_from":
+            items.append((f"{prefix}{key}", str(value) if isinstance(value, list) else value))
+    return items
+
+
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What runs of the same result share: what shapes them, and `init_from` by its content, not by its path.
 
@@ -311,9 +326,33 @@ def collect_results(study: Path) -> list[dict[str, Any]]:
     return [{"run": folder.path.name, **result} for folder, result in folders if result]
 
 
-def write_results(study: Path) -> Path:
-    """Writes `results.csv` of a study: a row per run, its columns the scalar keys of result.json. Returns its path."""
+def _with_varied(study: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The results of a study, and for each run the values in which the configurations of the study differ."""
     results = collect_results(study)
+    configs = [_readable_configuration(RunFolder(study / result["run"])) for result in results]
+    told = {key for result in results for key in result}
+    keys = dict.fromkeys(key for config in configs for key in config)
+    varied = [
+        key
+        for key in keys
+        if key.rpartition(".")[2] not in told | {"_target_"} and len({str(config.get(key)) for config in configs}) > 1
+    ]
+    return results, [{key: config.get(key) for key in varied} for config in configs]
+
+
+def _readable_configuration(folder: RunFolder) -> dict[str, Any]:
+    try:
+        return flat_configuration(folder.config())
+    except UserError:
+        return {}
+
+
+def write_results(study: Path) -> Path:
+    """Writes `results.csv` of a study and returns its path.
+
+    A row per run: the scalar keys of its result.json, and the values of its configuration that differ between the runs.
+    """
+    results = [result | varied for result, varied in zip(*_with_varied(study), strict=True)]
     columns: dict[str, None] = {}  # a dict keeps the order in which the keys first came
     for result in results:
         columns.update({key: None for key, value in result.items() if not isinstance(value, dict | list)})

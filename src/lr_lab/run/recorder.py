@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from lr_lab.curves.diagnosis import has_nonfinite_loss
 from lr_lab.data.in_memory import InMemoryDataModule
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, first_line
 from lr_lab.modules.block import BlockModule
 from lr_lab.run.folder import Row, RunFolder, written_aside
 from lr_lab.run.summary import METRIC_KEYS, SETTING_KEYS, curve_of, summarise
@@ -170,7 +170,7 @@ class Recorder(pl.Callback):
             try:
                 kept = torch.load(file, map_location="cpu", weights_only=True)["callbacks"][self.state_key]
             except Exception as error:  # whatever a spoiled file makes torch raise
-                log.warning("%s cannot be read and is passed over: %s", file, str(error).splitlines()[0])
+                log.warning("%s cannot be read and is passed over: %s", file, first_line(error))
                 continue
             self.load_state_dict(kept)
             log.info("going on after epoch %d", len(self.rows))

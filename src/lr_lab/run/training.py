@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -71,5 +72,7 @@ def attempt(config: Mapping[str, Any]) -> tuple[str, str | None]:
 
 
 def objective(result: Mapping[str, Any]) -> float | None:
-    """The number that one run is for: its final validation accuracy, or loss for regression."""
-    return result["val_loss"] if result["val_accuracy"] is None else result["val_accuracy"]
+    """The number that a run is for: its final validation accuracy, or loss for regression (infinite if it diverged)."""
+    if result["val_accuracy"] is not None:
+        return result["val_accuracy"]
+    return math.inf if result["status"] == "diverged" else result["val_loss"]

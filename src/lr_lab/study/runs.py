@@ -23,8 +23,8 @@ from lr_lab.run.folder import (
     Row,
     RunFolder,
     collect_results,
+    flat_configuration,
     run_folders,
-    shaping,
     write_text,
     written_aside,
 )
@@ -146,21 +146,6 @@ def _configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder], told
         if len(together.drop_duplicates()) > len(together.drop(columns=column).drop_duplicates()):
             chosen.append(column)
     return flat[chosen]
-
-
-def flat_configuration(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What shapes a run, below the groups of its configuration: `data.limit` and its value, say; and `init_from`."""
-    return dict(_flat(shaping(config) | {"init_from": config.get("init_from")}))
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    items: list[tuple[str, Any]] = []
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            items += _flat(value, f"{prefix}{key}.")
-        elif prefix or key == "init_from":
-            items.append((f"{prefix}{key}", str(value) if isinstance(value, list) else value))
-    return items
 
 
 def _by_todays_rules(

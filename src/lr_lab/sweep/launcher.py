@@ -77,15 +77,14 @@ class SweepLauncher(Launcher):
         return jobs
 
     def _launch_runs(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        from rich.console import Console
-
         from lr_lab.errors import UserError
         from lr_lab.run.training import objective  # at the start: at the end the code on disk may be another
         from lr_lab.sweep.outcome import report_outcome
         from lr_lab.sweep.runs import plan
+        from lr_lab.terminal import Terminal
 
         # Without a terminal there is no width to keep to, and a wrapped table is hard to read in a file.
-        console = Console(width=None if sys.stdout.isatty() else 160)
+        console = Terminal(width=None if sys.stdout.isatty() else 160)
         code = None
         try:
             jobs = self._compose(job_overrides, initial_job_idx)

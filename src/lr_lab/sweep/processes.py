@@ -6,12 +6,15 @@ multiprocessing's; it ends when this process and all its children have ended. Ne
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -25,6 +28,8 @@ from typing import Any
 import cloudpickle
 
 from lr_lab.sweep import preload as preloader
+
+_LONGEST_TMPDIR = 60  # leaves room for multiprocessing's own names
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 
@@ -44,10 +49,19 @@ def start_server(preload: Sequence[str], others: Collection[str] = ()) -> None:
         preload: what has to be importable.
         others: what may be a person's own, and is left to whoever needs it if it cannot be imported.
     """
+    _shorten_socket_paths()
     os.environ[preloader.OTHERS] = " ".join(sorted(others))
     _CONTEXT.set_forkserver_preload([*preload, preloader.__name__])
     with _interrupts_held():
         multiprocessing.forkserver.ensure_running()
+
+
+def _shorten_socket_paths() -> None:
+    """Puts the server's socket below /tmp if TMPDIR is long: the path of a Unix socket holds about 100 characters."""
+    if len(tempfile.gettempdir()) > _LONGEST_TMPDIR and Path("/tmp").is_dir():
+        folder = tempfile.mkdtemp(prefix="lr-lab-", dir="/tmp")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        multiprocessing.current_process()._config["tempdir"] = folder  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
