@@ -1,10 +1,13 @@
 """From the command line to a checked configuration."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import REPOSITORY
 
 from lr_lab.errors import UserError
 from lr_lab.run.config import CONFIG_DIR, check_choices, compose
@@ -146,3 +149,11 @@ def test_an_experiments_probes_can_be_left_out(run_config: Configure) -> None:
 def test_a_folder_of_images_is_the_same_with_a_slash_at_its_end(run_config: Configure) -> None:
     folders = [run_config("data=folder", f"data.images={name}") for name in ("photos", "photos/", "./photos")]
     assert {config["data"]["images"] for config in folders} == {"photos"}
+
+
+def test_a_reader_of_the_help_who_leaves_sees_no_traceback() -> None:
+    program = subprocess.run(
+        f"{sys.executable} -m src.train --help | head -1", shell=True, cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert program.stdout.startswith("lr-lab")
+    assert program.stderr == ""

@@ -48,6 +48,9 @@ _ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 _PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need its losses scaled, in probes and range tests too
 _PROFILERS = (None, "simple", "advanced", "pytorch")
 
+# Options that make Hydra print something and do nothing else.
+_PRINTING = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
+
 # The report's names of its sequences (Yang & Huang 2019, section 3.1), for those who type them.
 _ALIASES = {"seq1": "inverse", "seq2": "inverse_sqrt", "seq3": "exponential", "seq4": "cyclic"}
 
@@ -215,6 +218,8 @@ def start(main: Callable[[], object], when_interrupted: str) -> None:
         when_interrupted: what a person is told who stops it with Ctrl-C.
     """
     try:
+        if any(flag in sys.argv for flag in _PRINTING):
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader who leaves, as head does, has read enough
         sys.argv[1:] = tidied(sys.argv[1:], (*_KEYS, *_MORE_KEYS))
         check_choices(sys.argv[1:])
         main()
