@@ -170,13 +170,6 @@ def test_a_study_that_only_explores_says_what_is_missing(tmp_path: Path) -> None
     assert 'id="out"' not in (folder / "index.html").read_text()
 
 
-def test_what_a_person_concluded_is_shown_with_the_runs_that_it_came_from(tmp_path: Path) -> None:
-    kept = CONFIG_DIR.parent / "outputs" / "reports" / "calibration" / "results.csv"
-    _, folder = report("calibration", tmp_path, results=kept)
-    for page in ("index.html", "report.md"):
-        assert "Chosen for MNIST: batch 64" in (folder / page).read_text()
-
-
 def test_a_setting_that_never_had_a_finite_loss_does_not_hide_the_others(tmp_path: Path) -> None:
     write_run(tmp_path, "demo", [0.3, 0.5, 0.6], lr=0.1)
     write_run(tmp_path, "demo", [0.1], lr=1e9, val_loss=[float("inf")], train_loss=[float("nan")], status="diverged")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import multiprocessing
 import os
 import re
@@ -196,8 +197,9 @@ def test_time_and_curves_of_a_run_go_on(run_config: Configure) -> None:
 
 
 def test_a_run_is_for_its_accuracy_or_else_its_loss() -> None:
-    assert objective({"val_accuracy": 0.9, "val_loss": 0.3}) == 0.9
-    assert objective({"val_accuracy": None, "val_loss": 0.3}) == 0.3
+    assert objective({"val_accuracy": 0.9, "val_loss": 0.3, "status": "completed"}) == 0.9
+    assert objective({"val_accuracy": None, "val_loss": 0.3, "status": "completed"}) == 0.3
+    assert objective({"val_accuracy": None, "val_loss": None, "status": "diverged"}) == math.inf
 
 
 def test_a_spoiled_result_is_not_a_finished_run(run_config: Configure) -> None:
