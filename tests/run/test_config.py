@@ -157,3 +157,11 @@ def test_a_reader_of_the_help_who_leaves_sees_no_traceback() -> None:
     )
     assert program.stdout.startswith("lr-lab")
     assert program.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("sequence=step", "sequence=staircase"), ("strategy=step", "strategy=every_step")]
+)
+def test_a_renamed_choice_is_told_by_its_new_name(old: str, new: str) -> None:
+    with pytest.raises(UserError, match=f"^{old} is called {new} now; type that\\.$"):
+        check_choices(["-m", old])

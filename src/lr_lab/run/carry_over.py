@@ -81,7 +81,8 @@ def carry_over_study(study: Path) -> tuple[int, list[str]]:
     Raises:
         UserError: `results.csv` cannot be written.
     """
-    changed, problems = 0, []
+    changed = 0
+    problems: list[str] = []
     for folder in run_folders(study):
         try:
             changed += carry_over_run(folder)
@@ -103,7 +104,8 @@ def carry_over_archive(archive: Path) -> tuple[int, list[str]]:
                 kept.extractall(place, filter="data")
         except (OSError, tarfile.TarError) as error:
             raise UserError(f"{archive} cannot be unpacked ({error}); make it again with make keep.") from error
-        changed, problems = 0, []
+        changed = 0
+        problems: list[str] = []
         for study in sorted(path for path in Path(place).iterdir() if path.is_dir()):
             found, said = carry_over_study(study)
             changed, problems = changed + found, problems + said

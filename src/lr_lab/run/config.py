@@ -52,6 +52,7 @@ _PROFILERS = (None, "simple", "advanced", "pytorch")
 _PRINTING = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
 
 # The report's names of its sequences (Yang & Huang 2019, section 3.1), for those who type them.
+_RENAMED = {("sequence", "step"): "staircase", ("strategy", "step"): "every_step"}
 _ALIASES = {"seq1": "inverse", "seq2": "inverse_sqrt", "seq3": "exponential", "seq4": "cyclic"}
 
 
@@ -256,6 +257,8 @@ def check_choices(arguments: Sequence[str]) -> None:
             continue
         known = sorted(file.stem for file in folder.glob("*.yaml"))
         for choice in choices.replace("[", "").replace("]", "").split(","):  # of a list none is a choice, too
+            if (group, choice.strip()) in _RENAMED:
+                raise UserError(f"{group}={choice} is called {group}={_RENAMED[group, choice.strip()]} now; type that.")
             if choice.strip() not in (*known, ""):
                 close = difflib.get_close_matches(choice, known, n=1)
                 hint = f"; did you mean {close[0]}?" if close else "."

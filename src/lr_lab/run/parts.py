@@ -7,7 +7,7 @@ import ctypes
 import json
 import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,7 +29,8 @@ from lr_lab.modules.regression import Regression
 from lr_lab.probes.probe import Probe
 from lr_lab.run.folder import run_path
 from lr_lab.schedule.callback import Schedule
-from lr_lab.schedule.sequences import Constant, Sequence, Warmup
+from lr_lab.schedule.sequences import Constant, Warmup
+from lr_lab.schedule.sequences import Sequence as RateSequence
 
 Config = Mapping[str, Any]
 
@@ -151,7 +152,7 @@ def build_schedule(config: Config, steps_per_epoch: int) -> Schedule:
     length = warmup.length if warmup else 0
     ends = "total" in config["sequence"] and config["sequence"]["total"] is None
     rest = {"total": max(1, positions - length)} if ends else {}
-    sequence: Sequence = build(config["sequence"], lr=config["lr"], **rest)
+    sequence: RateSequence = build(config["sequence"], lr=config["lr"], **rest)
     return Schedule(replace(warmup, sequence=sequence) if warmup else sequence, strategy)
 
 
