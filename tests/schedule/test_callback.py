@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
 
+from lr_lab.errors import UserError
 from lr_lab.run import parts
 from lr_lab.run.folder import RunFolder, run_path
 from lr_lab.run.recorder import Recorder
 from lr_lab.run.training import train
 from lr_lab.schedule.callback import Schedule
+from lr_lab.schedule.sequences import Exponential, Inverse
+from lr_lab.schedule.strategies import Cutoff, Epoch, EveryStep, Plateau, Strategy
 
 Configure = Callable[..., dict[str, Any]]
 
@@ -83,9 +87,9 @@ def test_the_rate_logged_is_the_rate_used(run_config: Configure, overrides: tupl
     used, recorder = RatesUsed(), Recorder(RunFolder(run_path(config)), config, schedule, data)
     parts.build_trainer(config, [schedule, used, recorder]).fit(module, data)
     assert [row["lr"] for row in recorder.rows] == [used.by_epoch[epoch][-1] for epoch in range(4)]
-    if schedule.strategy.per_step:
+    if schedule.position.strategy.per_step:
         steps = [rate for epoch in range(4) for rate in used.by_epoch[epoch]]
-        assert steps == [schedule.sequence(n) for n in range(4 * data.steps_per_epoch)]
+        assert steps == [schedule.position.sequence(n) for n in range(4 * data.steps_per_epoch)]
     else:
         assert all(len(set(rates)) == 1 for rates in used.by_epoch.values())
 
@@ -114,7 +118,91 @@ def test_the_state_is_one_index_and_plain_numbers() -> None:
     config = {"strategy": {"_target_": "lr_lab.schedule.strategies.Cutoff"}, "lr": 0.1, "epochs": 5, "warmup": {}}
     config["sequence"] = {"_target_": "lr_lab.schedule.sequences.Exponential"}
     schedule = parts.build_schedule(config, steps_per_epoch=10)
-    other = Schedule(schedule.sequence, schedule.strategy)
-    schedule.index = 7
+    other = Schedule(schedule.position.sequence, schedule.position.strategy)
+    schedule.position.index = 7
     other.load_state_dict(schedule.state_dict())
     assert other.rate == 0.1 * 0.9**7
+
+
+class Theirs(pl.LightningModule):
+    """A module of somebody who has never heard of this project: a line fitted to noise."""
+
+    def __init__(self, logs: str = "val_loss", scheduler: bool = False) -> None:
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(4, 4), torch.nn.Linear(4, 1)
+        self.logs, self.scheduler = logs, scheduler
+
+    def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
+        return self.second(self.first(batch[0])).square().mean()
+
+    def validation_step(self, batch: list[torch.Tensor], _: int) -> None:
+        self.log(self.logs, 1.0 / (1 + self.trainer.current_epoch))
+
+    def configure_optimizers(self) -> Any:
+        groups = [{"params": self.first.parameters(), "lr": 0.2}, {"params": self.second.parameters(), "lr": 0.02}]
+        optimizer = torch.optim.Adam(groups)
+        if self.scheduler:
+            return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 1)]
+        return optimizer
+
+
+class GroupRates(pl.Callback):
+    def __init__(self) -> None:
+        self.rates: list[tuple[float, ...]] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        self.rates.append(tuple(group["lr"] for group in trainer.optimizers[0].param_groups))
+
+
+def fit(module: pl.LightningModule, schedule: Schedule, tmp_path: Path, **trainer: Any) -> list[tuple[float, ...]]:
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(8, 4)), batch_size=4)
+    used = GroupRates()
+    checkpoint = trainer.pop("ckpt_path", None)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    runner = pl.Trainer(**{**quiet, "enable_checkpointing": False, **trainer}, callbacks=[schedule, used])
+    runner.fit(module, loader, loader, ckpt_path=checkpoint)
+    runner.save_checkpoint(tmp_path / "theirs.ckpt")
+    return used.rates
+
+
+def test_groups_of_anyones_module_keep_their_ratio_over_a_resume(tmp_path: Path) -> None:
+    def schedule() -> Schedule:
+        return Schedule(Exponential(lr=0.1), Epoch())
+
+    first = fit(Theirs(), schedule(), tmp_path, max_epochs=2)
+    rest = fit(Theirs(), schedule(), tmp_path, max_epochs=5, ckpt_path=tmp_path / "theirs.ckpt")
+    expected = [0.1 * 0.9**epoch for epoch in range(5) for _ in range(2)]
+    assert [rate for rate, _ in first + rest] == pytest.approx(expected, rel=1e-12)
+    assert [rate for _, rate in first + rest] == pytest.approx([rate / 10 for rate in expected], rel=1e-12)
+
+
+def test_steps_are_those_of_the_optimizer_where_gradients_are_accumulated(tmp_path: Path) -> None:
+    schedule = Schedule(Inverse(lr=0.1), EveryStep())
+    rates = fit(Theirs(), schedule, tmp_path, max_epochs=4, accumulate_grad_batches=2)
+    assert [rate for rate, _ in rates[1::2]] == pytest.approx([0.1, 0.1, 0.05, 0.1 / 3])
+
+
+def test_a_strategy_is_asked_only_where_there_was_a_validation(tmp_path: Path) -> None:
+    # The loss falls at every validation, so a patience of 0 never advances; asked in between, it would.
+    schedule = Schedule(Exponential(lr=0.1), Plateau(patience=0, monitor="their/loss"))
+    rates = fit(Theirs("their/loss"), schedule, tmp_path, max_epochs=6, check_val_every_n_epoch=2)
+    assert {rate for rate, _ in rates} == {0.1}
+
+
+@pytest.mark.parametrize(
+    ("module", "strategy", "sentence"),
+    [
+        (
+            Theirs(scheduler=True),
+            Epoch(),
+            "Theirs.configure_optimizers returns a scheduler, and Schedule",
+        ),
+        (Theirs(), Cutoff(monitor="loss"), "monitors loss, which Theirs does not log; it logs val_loss"),
+        (Theirs(), Cutoff(baseline="untrained"), "baseline=untrained asks Theirs for a method evaluate"),
+    ],
+)
+def test_what_cannot_work_in_their_module_is_said(
+    module: Theirs, strategy: Strategy, sentence: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        fit(module, Schedule(Exponential(lr=0.1), strategy), tmp_path, max_epochs=2)

@@ -37,7 +37,7 @@ from lr_lab.run import parts
 from lr_lab.run.folder import FINISHED, RunFolder, run_path, write_text, written_aside
 from lr_lab.run.recorder import RunRecord, device_name
 from lr_lab.run.summary import summarise
-from lr_lab.schedule.callback import Schedule
+from lr_lab.schedule.position import Position
 
 log = logging.getLogger(__name__)
 
@@ -71,19 +71,12 @@ class Member:
 
     config: Config
     folder: RunFolder
-    schedule: Schedule
+    position: Position
     record: RunRecord
 
     @property
     def name(self) -> str:
         return self.folder.path.name
-
-    def rates(self, first_step: int, steps: int) -> list[float]:
-        """The rates of the steps of an epoch; leaves the schedule where the last of them was taken."""
-        if not self.schedule.strategy.per_step:
-            return [self.schedule.rate] * steps
-        self.schedule.index = first_step + steps - 1
-        return [self.schedule.sequence(n) for n in range(first_step, first_step + steps)]
 
 
 def train_stack(configs: Sequence[Config], options: Options) -> dict[str, str]:
@@ -168,7 +161,7 @@ def _member(config: Config, data: InMemoryDataModule) -> Member:
     folder = RunFolder(run_path(config))
     record = RunRecord(folder, config, data, trained_as="population")
     record.device = device_name(data.device)
-    return Member(config, folder, parts.build_schedule(config, data.steps_per_epoch), record)
+    return Member(config, folder, parts.build_schedule(config, data.steps_per_epoch).position, record)
 
 
 def _checkpoints(folder: RunFolder) -> list[tuple[Path, list[str]]]:
@@ -265,7 +258,7 @@ def _populate(
     # A state overwrites what the networks start with, so that then one of them can stand for all.
     nets = [_network(member, data) for member in members[: 1 if state else None]]
     population = Population(
-        parts.build_module(members[0].config, _network(members[0], data), data, members[0].schedule.rate),
+        parts.build_module(members[0].config, _network(members[0], data), data, members[0].position.rate),
         nets * (len(members) if state else 1),
         [member.config["optimizer"] for member in members],
         data,
@@ -389,16 +382,16 @@ class _Stack:
         self._population = _populate(self.members, self._data, self._convolution, self._options)
         for member in self.members:
             member.record.open_board(purge_step=0)
-        if any(member.schedule.wants_baseline for member in self.members):
+        if any(member.position.wants_baseline for member in self.members):
             for member, metrics in zip(self.members, self._population.evaluate(), strict=True):
-                if member.schedule.wants_baseline:
-                    member.schedule.observe(-1, metrics["val_loss"])
+                if member.position.wants_baseline:
+                    member.position.observe(-1, metrics["val_loss"])
 
     def _go_on_from(self, kept: State) -> None:
         places = [kept["names"].index(member.name) for member in self.members]
         for member, place in zip(self.members, places, strict=True):
             member.record.load_state_dict(kept["records"][place])
-            member.schedule.load_state_dict(kept["schedules"][place])
+            member.position.load_state_dict(kept["schedules"][place])
             # What was killed may not have come to write its last epoch into every folder.
             member.record.open_board(purge_step=len(member.record.rows) - 1)
         self._epoch = kept["epoch"]
@@ -410,7 +403,9 @@ class _Stack:
         assert self._population is not None
         batches = self._population.batches(self._epoch)
         first = self._epoch * len(batches)
-        rates = torch.tensor([member.rates(first, len(batches)) for member in self.members], dtype=torch.float64).T
+        rates = torch.tensor(
+            [member.position.rates(first, len(batches)) for member in self.members], dtype=torch.float64
+        ).T
         torch.manual_seed(stream(self.members[0].config["seed"], "dropout", self._epoch))
         started = time.perf_counter()
         summaries = self._population.train_epoch(batches, rates)
@@ -424,7 +419,7 @@ class _Stack:
                 {
                     "epoch": self._epoch,
                     "val_accuracy": None,
-                    "lr": member.schedule.rate,
+                    "lr": member.position.rate,
                     "train_loss": summary.loss,
                     "train_accuracy": summary.accuracy,
                     "gradient_norm": summary.gradient_norm,
@@ -433,8 +428,8 @@ class _Stack:
                 | measured
             )
             member.record.wall_seconds += (now - self._clock) / len(self.members)
-            member.record.updates = member.schedule.index
-            member.schedule.observe(self._epoch, measured["val_loss"])
+            member.record.updates = member.position.index
+            member.position.observe(self._epoch, measured["val_loss"])
         self._clock = now
         self._epoch += 1
         self._write(self._snapshot(self._population.state_dict()))
@@ -443,7 +438,7 @@ class _Stack:
         return {
             "epoch": self._epoch,
             "names": [member.name for member in self.members],
-            "schedules": [member.schedule.state_dict() for member in self.members],
+            "schedules": [member.position.state_dict() for member in self.members],
             "records": [member.record.state_dict() for member in self.members],
             "population": population,
         }
@@ -464,7 +459,7 @@ class _Stack:
 
     def _parameter_groups(self, member: Member) -> list[dict[str, Any]]:
         """Those of the optimizer that the member would have singly."""
-        module = parts.build_module(member.config, _network(member, self._data), self._data, member.schedule.rate)
+        module = parts.build_module(member.config, _network(member, self._data), self._data, member.position.rate)
         return module.configure_optimizers().state_dict()["param_groups"]
 
     def _write_files(self, members: Sequence[Member], snapshot: State, groups: Mapping[str, Any]) -> None:

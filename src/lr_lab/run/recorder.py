@@ -199,7 +199,7 @@ class Recorder(pl.Callback):
             "gradient_norm": summary.gradient_norm,
             "seconds": time.perf_counter() - self._epoch_started,
         }
-        self.record.updates = self._schedule.index
+        self.record.updates = self._schedule.position.index
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}

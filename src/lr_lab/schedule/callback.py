@@ -1,4 +1,4 @@
-"""The Lightning Callback that moves the learning rate."""
+"""The Lightning Callback that moves the learning rate of any LightningModule."""
 
 from __future__ import annotations
 
@@ -7,68 +7,94 @@ from typing import Any
 import pytorch_lightning as pl
 from torch.optim import Optimizer
 
-from lr_lab.modules.block import BlockModule
+from lr_lab.errors import UserError
+from lr_lab.schedule.position import Position
 from lr_lab.schedule.sequences import Sequence
 from lr_lab.schedule.strategies import Strategy
 
 
 class Schedule(pl.Callback):
-    """The only owner of the learning rate: sets it, in all parameter groups, to r_n of the sequence.
+    """Sets the learning rate of a LightningModule to r_n of a sequence, and moves n as a strategy says.
 
-    After the validation of each epoch the strategy says whether n grows by one; a strategy that goes by optimizer
-    steps has n equal to the steps taken. Only n and the strategy's state are kept in the checkpoint: the rate is
-    recomputed from them.
+    The strategy is asked at the end of each epoch in which a validation has logged its `monitor`; one that reads no
+    loss is asked after every epoch. One that goes by optimizer steps has n equal to the steps taken. Several parameter
+    groups keep the ratios that they begin with: the first has r_n. A checkpoint holds n and the strategy's state, so a
+    resumed training has the rates of an uninterrupted one.
 
-    Attributes:
-        index: n of the rate in force.
+    Raises, as the training starts or at the end of an epoch:
+        UserError: the module returns a scheduler of its own, does not log what the strategy monitors, or has no
+            `evaluate(dataloaders)` for a strategy that begins with the untrained network.
     """
 
     def __init__(self, sequence: Sequence, strategy: Strategy) -> None:
-        self.sequence = sequence
-        self.strategy = strategy
-        self.index = 0
-        self._state: dict[str, Any] | None = None
+        self.position = Position(sequence, strategy)
+        self._ratios: list[list[float]] | None = None
+        self._has_validated = False
 
     @property
     def rate(self) -> float:
         """The rate in force, r_n."""
-        return self.sequence(self.index)
+        return self.position.rate
 
-    @property
-    def wants_baseline(self) -> bool:
-        """Whether the strategy still has to see the untrained network's validation loss."""
-        return self._state is None and self.strategy.baseline == "untrained"
-
-    def observe(self, epoch: int, val_loss: float) -> None:
-        """Tells the strategy the validation loss after an epoch (-1: of the untrained network) and follows it."""
-        self._state, advance = self.strategy(self._state, epoch, val_loss)
-        if advance and not self.strategy.per_step:
-            self.index += 1
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: BlockModule) -> None:  # type: ignore[override]
-        if self.wants_baseline and trainer.val_dataloaders is not None:
-            self.observe(-1, pl_module.evaluate(trainer.val_dataloaders)["val_loss"])
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.lr_scheduler_configs:
+            raise UserError(
+                f"{type(pl_module).__name__}.configure_optimizers returns a scheduler, and Schedule moves the rate, "
+                "too; return the optimizer alone, or leave Schedule out."
+            )
+        if self._ratios is None:
+            self._ratios = [_ratios(optimizer) for optimizer in trainer.optimizers]
+        if self.position.wants_baseline and trainer.val_dataloaders is not None:
+            if not hasattr(pl_module, "evaluate"):
+                raise UserError(
+                    f"baseline=untrained asks {type(pl_module).__name__} for a method evaluate(dataloaders) that "
+                    "returns its validation metrics by name; add one, or leave the baseline at first_epoch."
+                )
+            metrics = pl_module.evaluate(trainer.val_dataloaders)  # type: ignore[operator]
+            self.position.observe(-1, metrics[self.position.strategy.monitor])
         self._set_rate(trainer.optimizers)
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        if self.strategy.per_step:
-            self.index = trainer.global_step
-            self._set_rate([optimizer])
+        if self.position.strategy.per_step:
+            self.position.rates(trainer.global_step, 1)
+            self._set_rate(trainer.optimizers)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._has_validated = not trainer.sanity_checking
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.observe(trainer.current_epoch, trainer.callback_metrics["val_loss"].item())
+        strategy = self.position.strategy
+        if strategy.reads_loss and not self._has_validated:
+            return
+        self._has_validated = False
+        if strategy.reads_loss and strategy.monitor not in trainer.callback_metrics:
+            logged = ", ".join(sorted(trainer.callback_metrics)) or "nothing"
+            raise UserError(
+                f"The strategy monitors {strategy.monitor}, which {type(pl_module).__name__} does not log; it logs "
+                f"{logged}. Log it in validation_step, or name another with monitor=."
+            )
+        loss = trainer.callback_metrics[strategy.monitor].item() if strategy.reads_loss else float("nan")
+        self.position.observe(trainer.current_epoch, loss)
         self._set_rate(trainer.optimizers)
 
     def _set_rate(self, optimizers: list[Optimizer]) -> None:
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self.rate
+        for optimizer, ratios in zip(optimizers, self._ratios or (), strict=True):
+            for group, ratio in zip(optimizer.param_groups, ratios, strict=True):
+                group["lr"] = self.rate * ratio
 
     def state_dict(self) -> dict[str, Any]:
-        return {"index": self.index, "strategy": self._state}
+        # A rate may be 0 where training resumes, and no ratio could be told from it.
+        several = any(len(ratios) > 1 for ratios in self._ratios or ())
+        return self.position.state_dict() | ({"ratios": self._ratios} if several else {})
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.index = state_dict["index"]
-        self._state = state_dict["strategy"]
+        self.position.load_state_dict(state_dict)
+        self._ratios = state_dict.get("ratios")
+
+
+def _ratios(optimizer: Optimizer) -> list[float]:
+    """The rates of the parameter groups over that of the first; 1 for all where the first is 0."""
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    return [rate / rates[0] if rates[0] else 1.0 for rate in rates]

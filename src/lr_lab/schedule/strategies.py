@@ -9,6 +9,8 @@ Besides being called, a strategy tells
 
 - ``name``: the word a person types;
 - ``per_step``: the next rate is taken after every optimizer step, and what it answers after an epoch does not count;
+- ``reads_loss``: whether the loss decides; without, the strategy is asked after every epoch, validated or not;
+- ``monitor``: the name under which a LightningModule logs the loss that the strategy reads;
 - ``baseline``: with ``untrained`` it is first asked with epoch = -1 and the untrained network's loss;
 - ``most_advances(epochs, steps_per_epoch)``: how many positions of the sequence a run of that length can pass
   through at most, which is the ``total`` of a sequence that is to end with the run.
@@ -18,7 +20,7 @@ Constructors raise ValueError, in one sentence, for a value that is not allowed.
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lr_lab.schedule.sequences import check_number, check_whole
 
@@ -31,6 +33,8 @@ class Strategy(ABC):
     name: str
     per_step = False
     baseline = "first_epoch"
+    reads_loss = True
+    monitor = "val_loss"
 
     @abstractmethod
     def __call__(self, state: State | None, epoch: int, val_loss: float) -> tuple[State, bool]:
@@ -50,6 +54,7 @@ class ComparingStrategy(Strategy):
     """
 
     baseline: str = "first_epoch"
+    monitor: str = field(default="val_loss", kw_only=True)
 
     def __post_init__(self) -> None:
         if self.baseline not in ("first_epoch", "untrained"):
@@ -64,6 +69,7 @@ class Epoch(Strategy):
     """Advance after every epoch (Yang & Huang 2019, algorithm 1)."""
 
     name = "epoch"
+    reads_loss = False
 
     def __call__(self, state: State | None, epoch: int, val_loss: float) -> tuple[State, bool]:
         return {}, True
@@ -82,9 +88,9 @@ class Cutoff(ComparingStrategy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for field in ("ratio", "shrink"):
-            value = getattr(self, field)
-            check_number(f"strategy.{field}", value, "a number above 0 and at most 1", lambda x: 0 < x <= 1)
+        for name in ("ratio", "shrink"):
+            value = getattr(self, name)
+            check_number(f"strategy.{name}", value, "a number above 0 and at most 1", lambda x: 0 < x <= 1)
 
     def __call__(self, state: State | None, epoch: int, val_loss: float) -> tuple[State, bool]:
         if not math.isfinite(val_loss):
@@ -120,6 +126,7 @@ class Plateau(Strategy):
     threshold: float = 1e-4
     threshold_mode: str = "rel"
     cooldown: int = 0
+    monitor: str = field(default="val_loss", kw_only=True)
 
     def __post_init__(self) -> None:
         check_whole("strategy.patience", self.patience, 0, "epochs without improvement that are let pass")
@@ -159,6 +166,7 @@ class Every(Strategy):
     """Advance after every ``k``-th epoch."""
 
     name = "every"
+    reads_loss = False
     k: int = 10
 
     def __post_init__(self) -> None:
@@ -176,6 +184,7 @@ class EveryStep(Strategy):
     """Advance after every optimizer step."""
 
     name = "every_step"
+    reads_loss = False
     per_step = True
 
     def __call__(self, state: State | None, epoch: int, val_loss: float) -> tuple[State, bool]:
