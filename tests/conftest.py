@@ -50,8 +50,8 @@ def run_config(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """A folder with MNIST and CIFAR-10 in torchvision's layout; skips the test where there is none."""
-    for folder in (REPOSITORY.parent / "shared" / "data", REPOSITORY / "data"):
-        if (folder / "MNIST" / "raw").is_dir() and (folder / "cifar-10-batches-py").is_dir():
-            return folder
-    pytest.skip("MNIST and CIFAR-10 are neither in ../shared/data nor in data/")
+    """A folder with MNIST and CIFAR-10 in torchvision's layout (LR_LAB_DATA, or data/); skips the test without one."""
+    folder = Path(os.environ.get("LR_LAB_DATA", REPOSITORY / "data"))
+    if (folder / "MNIST" / "raw").is_dir() and (folder / "cifar-10-batches-py").is_dir():
+        return folder
+    pytest.skip(f"MNIST and CIFAR-10 are not in {folder}; name their folder in LR_LAB_DATA")
