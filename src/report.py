@@ -97,7 +97,7 @@ def _assemble(study: Study, runs: Runs, folder: Path, output_dir: Path) -> page.
     illustrations = Illustrations(study, runs, values, picks, folder / "figures", samples)
     drawing = illustrations.draw()
     lacking = missing(study, runs)
-    told = replace(study, figures=illustrations.entries, conclusions=() if lacking else study.conclusions)
+    told = replace(study, figures=illustrations.entries)
     made = replace(made, study=told, illustrations=illustrations.shown, drawing=drawing, advice=lacking)
     if not contest.settings:  # a study that only explores has no winner, and nobody to advise
         return made

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from lr_lab.population.membership import plan_stacks, shared_settings, stack_key
+from lr_lab.population.membership import shared_settings, stack_key
 from lr_lab.run.summary import summarise
 from lr_lab.sweep.runs import plan
+from lr_lab.sweep.stacks import plan_stacks
 
 Configure = Callable[..., dict[str, Any]]
 

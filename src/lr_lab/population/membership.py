@@ -1,13 +1,12 @@
-"""Which runs of a sweep can be trained as one stack; needs no torch."""
+"""Which runs can be trained as one stack; needs no torch."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lr_lab.run.folder import identity
-from lr_lab.sweep.runs import Run
 
 # What the members of a stack may each have in their own way.
 _OWN = ("lr", "sequence", "warmup", "strategy", "seed", "init_from")
@@ -45,19 +44,3 @@ def stack_key(config: Mapping[str, Any]) -> str | None:
     place = {key: config[key] for key in ("output_dir", "study")}
     kind = {"optimizer": {"_target_": optimizer["_target_"], **shared}, "trainer": trainer}
     return json.dumps(rest | place | kind, sort_keys=True)
-
-
-def plan_stacks(runs: Sequence[Run], slots: int) -> list[list[Run]]:
-    """The stacks that the unfinished runs of a sweep are to be trained in; those left out are trained singly.
-
-    Runs that can share a stack are spread evenly over the slots. Which goes where does not depend on what is finished,
-    so that a sweep started again finds its stacks again.
-    """
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        key = stack_key(run.config)
-        if key is not None:
-            groups.setdefault(key, []).append(run)
-    parts = [group[slot::slots] for group in groups.values() if len(group) > 1 for slot in range(slots)]
-    stacks = [[run for run in part if not run.is_finished] for part in parts]
-    return [stack for stack in stacks if stack]

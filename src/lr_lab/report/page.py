@@ -179,9 +179,8 @@ def markdown(report: Report, folder: Path) -> str:
     files = [found for f in study.figures if (found := figure_file(folder / "figures" / f["name"]))]
     captions = {f["name"]: f["caption"] for f in study.figures}
     parts = [f"# {study.title}", f"After {study.source}." if study.source else "", study.question]
-    concluded = [f"{c['what']}: {c['value']} ({c['why']})" for c in study.conclusions]
-    if concluded or report.headline:
-        parts += ["## What came out", "\n".join(f"- {sentence}" for sentence in [*concluded, *report.headline])]
+    if report.headline:
+        parts += ["## What came out", "\n".join(f"- {sentence}" for sentence in report.headline)]
     if report.findings:
         counts = (f"{len(findings)} {verdict}" for verdict, findings in report.verdicts.items())
         parts += ["## Verdicts", f"{', '.join(counts)}. {_HOW_VERDICTS_READ}"]

@@ -96,7 +96,6 @@ class Study:
         tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
         figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see figures.py).
         notices: head the report of runs that they apply to.
-        conclusions: what a person drew from the runs of all settings, each a mapping with `what`, `value`, `why`.
         choices: what the document leaves open, as mappings of the same kind.
         unknown: sentences on what the study cannot tell.
         reads: the studies whose results this one judges together; it has no runs of its own.
@@ -125,7 +124,6 @@ class Study:
     tolerance: float | None = None
     figures: Sequence[Mapping[str, Any]] = ()
     notices: Sequence[Notice] = ()
-    conclusions: Sequence[Mapping[str, Any]] = ()
     choices: Sequence[Mapping[str, Any]] = ()
     unknown: Sequence[str] = ()
     reads: Sequence[str] = ()

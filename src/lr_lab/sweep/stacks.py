@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lr_lab.population.membership import stack_key
 from lr_lab.sweep.local import _PRELOAD, _TICK, STOPS_HERE, LocalLauncher, _look_ahead, _target_modules
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ class PopulationLauncher(LocalLauncher):
         self.max_members = max_members
 
     def train(self, runs: Sequence[Run], console: Console) -> None:
-        from lr_lab.population.membership import plan_stacks
         from lr_lab.sweep.processes import start_server
 
         self._check_arguments()
@@ -181,3 +181,19 @@ class _Stacks:
 
 def _epochs(stack: Sequence[Run]) -> int:
     return sum(run.result()["epochs_run"] for run in stack)
+
+
+def plan_stacks(runs: Sequence[Run], slots: int) -> list[list[Run]]:
+    """The stacks that the unfinished runs of a sweep are to be trained in; those left out are trained singly.
+
+    Runs that can share a stack are spread evenly over the slots. Which goes where does not depend on what is finished,
+    so that a sweep started again finds its stacks again.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        key = stack_key(run.config)
+        if key is not None:
+            groups.setdefault(key, []).append(run)
+    parts = [group[slot::slots] for group in groups.values() if len(group) > 1 for slot in range(slots)]
+    stacks = [[run for run in part if not run.is_finished] for part in parts]
+    return [stack for stack in stacks if stack]
