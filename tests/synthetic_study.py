@@ -76,7 +76,7 @@ def curve(final: float, epochs: int, noise: float, chance: np.random.Generator) 
 def write_decay_study(
     output_dir: Path, study: str, finals: dict[str, float], seeds: Sequence[int], epochs: int = 8, noise: float = 0.001
 ) -> None:
-    """The 14 settings of document 004; `finals` maps settings such as seq1_epoch to accuracies, the others get 0.9."""
+    """The 14 settings of Yang & Huang 2019; `finals` maps some, as seq1_epoch, to accuracies; the others get 0.9."""
     for name in ("sgd", "adam", *(f"{seq}_{strategy}" for seq in SEQUENCES for strategy in STRATEGIES)):
         seq, _, strategy = name.partition("_")
         names = {"optimizer": seq if seq in ("sgd", "adam") else "sgd"}

@@ -22,7 +22,7 @@ ROUNDING = 1e-6
 
 
 def careless_validation(config: Config) -> tuple[float, float]:
-    """As in the code of document 000: batches of the training's size through a network in training mode."""
+    """As in the code of the FER2013 question: batches of the training's size through a network in training mode."""
     data = parts.build_data(config)
     data.setup()
     net = parts.build_network(config, data)

@@ -15,7 +15,7 @@ def test_by_hand() -> None:
     assert smallest_set([100, 0], 2) == 1
 
 
-def test_the_table_of_document_002() -> None:
+def test_the_table_of_the_mnist_learning_rate_article() -> None:
     assert smallest_set([80.87, 23.04, 99.78, 100, 100], 2) == 460
 
 

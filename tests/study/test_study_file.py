@@ -21,7 +21,7 @@ def test_the_published_numbers_are_the_documents(name: str, table: str) -> None:
     seeds = CONFIG_DIR.parents[1] / "shared" / "seeds"
     documents = list(seeds.glob("004_*.txt"))
     if not documents:
-        pytest.skip("document 004 is not in ../shared/seeds")
+        pytest.skip("the text of Yang & Huang 2019 is not at hand")
     text = documents[0].read_text()
     rows = text[text.index(f"{table}: ") :].split("\n\n")[1].splitlines()[1:15]
     numbers = [re.findall(r"\d+\.?\d*", re.sub(r"seq\d", "", row.replace("*", "")))[-2:] for row in rows]

@@ -21,5 +21,5 @@ def check_arguments(
 
 
 def scaled(width: float, *units: int) -> list[int]:
-    """The document's filters and hidden units times `width`, rounded, at least one each."""
+    """The source's filters and hidden units times `width`, rounded, at least one each."""
     return [max(1, round(width * unit)) for unit in units]

@@ -9,7 +9,7 @@ class CifarCNN(nn.Module):
     """d_16, d_32, d_64, dropout, f_1024-500, ELU, dropout, f_500-10; d_k: 3x3 convolution, ELU, pooling.
 
     Convolutions are padded. (N, in_channels, size, size) -> (N, classes) logits. 541,094 parameters by
-    default. `width` multiplies the filters and hidden units; the document names no probability of dropout.
+    default. `width` multiplies the filters and hidden units; the report names no probability of dropout.
     Raises ValueError for arguments that give no network.
     """
 

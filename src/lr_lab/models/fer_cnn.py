@@ -1,4 +1,4 @@
-"""The facial-expression network posted in "Understanding bad results during training" (document 000)."""
+"""The network posted in the FER2013 overfitting question (docs/sources.md)."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""A linear function: what gradient descent is watched on in document 003."""
+"""A linear function, for gradient descent on a line (docs/sources.md)."""
 
 from collections.abc import Sequence
 

@@ -9,7 +9,7 @@ class MnistCNN(nn.Module):
     """d_20, f_3380-128, ReLU, f_128-10; d_k is an unpadded 3x3 convolution, max pooling by 2, ReLU.
 
     (N, in_channels, size, size) -> (N, classes) logits; the listed softmax is in the loss. 434,258 parameters
-    by default. `width` multiplies the filters and hidden units; `dropout`, which the document lacks, goes
+    by default. `width` multiplies the filters and hidden units; `dropout`, which the report lacks, goes
     before each linear layer. Raises ValueError for arguments that give no network.
     """
 

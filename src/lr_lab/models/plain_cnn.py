@@ -1,4 +1,4 @@
-"""A stack of convolutions whose depth, width, batch norm and start can be chosen, for the questions of document 001."""
+"""A stack of convolutions with free depth, width, batch norm and start, for the high learning rate question."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The network of "When Learning Rates Decay: What Really Happens Inside a CNN" (document 002)."""
+"""The network of the MNIST learning rate article (docs/sources.md)."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ class SimpleCNN(nn.Module):
     """Two padded 3x3 convolutions with 8 and 16 filters, each with ReLU and pooling, then 128 hidden units.
 
     (N, in_channels, size, size) -> (N, classes) logits. 103,018 parameters by default. `width` multiplies the
-    filters and hidden units; `dropout`, which the document lacks, goes before each linear layer. Raises
+    filters and hidden units; `dropout`, which the article lacks, goes before each linear layer. Raises
     ValueError for arguments that give no network.
     """
 

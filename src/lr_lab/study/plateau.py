@@ -1,7 +1,8 @@
 """How a run lost what it had learned, and what the plateau is like that it ended on: from its history and probes.
 
-Document 001 asks why a loss jumps up and never comes back, and is answered: the network sits where the gradient is
-close to zero. These numbers say how much was lost, how unstable the rate was before, and how flat it is afterwards.
+The high learning rate question asks why a loss jumps up and never comes back. Its answer: the network sits where the
+gradient is close to zero. These numbers say how much was lost, how unstable the rate was before, and how flat it is
+afterwards.
 """
 
 from __future__ import annotations
