@@ -58,10 +58,10 @@ restore: ## unpack the runs that keep has put beside the report of STUDY: its sw
 	tar -C outputs --skip-old-files -xzf $(KEPT)
 
 benchmark: setup ## how fast this is here, against the plain ways; 3 minutes
-	$(BIN)/python -m lr_lab.benchmark.run
+	$(BIN)/python -m src.benchmark
 
 benchmark-population: setup ## on a GPU: stacks of runs against single ones, and how they grow; under 8 minutes
-	$(BIN)/python -m lr_lab.benchmark.population
+	$(BIN)/python -m src.benchmark_population
 
 benchmark-study: setup ## how often verdicts are false and what they cost, by simulation; an hour
 	$(BIN)/python -m src.benchmark_study

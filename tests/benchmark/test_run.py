@@ -55,7 +55,7 @@ def test_the_table_holds_the_medians_and_their_ratios() -> None:
 @pytest.mark.slow
 def test_the_command_measures_and_draws(tmp_path: Path) -> None:
     arguments = ["models=[simple_cnn]", "batch_sizes=[8]", "steps=3", "rounds=1", f"output_dir={tmp_path}"]
-    command = [sys.executable, "-m", "lr_lab.benchmark.run", *arguments]
+    command = [sys.executable, "-m", "src.benchmark", *arguments]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "(e) a sweep" in done.stdout

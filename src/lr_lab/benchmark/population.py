@@ -1,4 +1,4 @@
-"""How fast a population trains on this device: `python -m lr_lab.benchmark.population`.
+"""How fast a population trains on this device: `python -m src.benchmark_population`.
 
 Everything is in training samples per second, over all members together. A population is held against one run of ours
 under Lightning, a single run as CUDA graphs (a stack of one) and several of those in processes that share the device.

@@ -1,4 +1,4 @@
-"""How fast this is here, against the plain ways of doing it: `python -m lr_lab.benchmark.run`, or `make benchmark`.
+"""How fast this is here, against the plain ways of doing it: `python -m src.benchmark`, or `make benchmark`.
 
 All contenders train the same network on the same number of random images and validate once per epoch. They are
 measured in turn, round after round, so that a machine whose speed drifts treats them alike; what counts is the ratio
@@ -36,7 +36,7 @@ from torchvision import transforms
 
 from lr_lab.data.in_memory import InMemoryDataModule, Split
 from lr_lab.run import parts
-from lr_lab.run.config import compose
+from lr_lab.run.config import CONFIG_DIR, compose
 from lr_lab.run.folder import RunFolder, collect_results, run_path, write_csv
 from lr_lab.run.recorder import Recorder, device_name
 
@@ -286,7 +286,7 @@ def sweep_milliseconds(case: Case, folder: Path, launcher: str, runs: int, slots
         seeds = ",".join(map(str, range(runs)))
         overrides = [*case.overrides, f"epochs={epochs}", f"output_dir={output_dir}", f"seed={seeds}"]
         command = [sys.executable, "-m", "src.train", "-m", f"hydra/launcher={launcher}", *overrides]
-        subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[1])
+        subprocess.run(command, check=True, capture_output=True, cwd=CONFIG_DIR.parent)
         results = collect_results(Path(output_dir) / "first_look")
     return 1000 * statistics.mean(r["wall_seconds"] for r in results) / slots / (epochs * case.steps)
 
