@@ -151,11 +151,11 @@ def test_seeds_draw_weights_of_their_own(run_config: Callable[..., dict[str, Any
 
 def test_a_sequence_ends_with_its_run_unless_it_is_told_where(run_config: Callable[..., dict[str, Any]]) -> None:
     warm = run_config("sequence=cosine", "warmup=linear", "warmup.length=2", "epochs=6")
-    sequence = parts.build_schedule(warm, steps_per_epoch=10).sequence
+    sequence = parts.build_schedule(warm, steps_per_epoch=10).position.sequence
     assert isinstance(sequence, Warmup)
     assert sequence.sequence == Cosine(0.01, total=4)
     told = run_config("sequence=cosine", "sequence.total=7", "epochs=6")
-    assert parts.build_schedule(told, steps_per_epoch=10).sequence == Cosine(0.01, total=7)
+    assert parts.build_schedule(told, steps_per_epoch=10).position.sequence == Cosine(0.01, total=7)
 
 
 @pytest.mark.parametrize(
