@@ -19,7 +19,6 @@ from lr_lab.errors import UserError
 from lr_lab.run.config import compose
 from lr_lab.run.folder import RunFolder, run_path
 from lr_lab.run.training import train
-from lr_lab.sweep import slurm_jobs
 from lr_lab.sweep.runs import Run
 from lr_lab.sweep.slurm import SlurmLauncher
 from lr_lab.sweep.slurm_jobs import (
@@ -162,8 +161,8 @@ def test_what_the_cluster_refuses_waits_its_turn(
     run_config: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, console: Console
 ) -> None:
     cluster = SmallCluster(limit=2)
-    monkeypatch.setattr(slurm_jobs, "submit", cluster.submit)
-    monkeypatch.setattr(slurm_jobs, "queue", cluster.queue)
+    monkeypatch.setattr("lr_lab.sweep.slurm.submit", cluster.submit)
+    monkeypatch.setattr("lr_lab.sweep.slurm.queue", cluster.queue)
     runs = [Run(run_config("epochs=1", f"seed={seed}"), {"seed": str(seed)}) for seed in range(3)]
     SlurmLauncher(array_size=1, poll=0.01).train(runs, console)
     assert [run.result()["status"] for run in runs] == ["completed"] * 3
@@ -180,8 +179,8 @@ def test_failure_of_before_is_not_taken_for_that_of_a_lost_job(
     run_config: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, console: Console
 ) -> None:
     cluster = SmallCluster(limit=9, lost=("1",))
-    monkeypatch.setattr(slurm_jobs, "submit", cluster.submit)
-    monkeypatch.setattr(slurm_jobs, "queue", cluster.queue)
+    monkeypatch.setattr("lr_lab.sweep.slurm.submit", cluster.submit)
+    monkeypatch.setattr("lr_lab.sweep.slurm.queue", cluster.queue)
     # One whose job is lost, one whose job fails by itself, one that is trained.
     missing = f"data.root={tmp_path / 'nowhere'}"
     configs = [run_config("seed=1"), run_config("data=mnist", missing), run_config("seed=2", "epochs=1")]
@@ -199,8 +198,8 @@ def test_run_with_a_job_is_not_submitted_again(
     run_config: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, console: Console
 ) -> None:
     cluster = SmallCluster(limit=9)
-    monkeypatch.setattr(slurm_jobs, "submit", cluster.submit)
-    monkeypatch.setattr(slurm_jobs, "queue", cluster.queue)
+    monkeypatch.setattr("lr_lab.sweep.slurm.submit", cluster.submit)
+    monkeypatch.setattr("lr_lab.sweep.slurm.queue", cluster.queue)
     runs = [Run(run_config("epochs=1", f"seed={seed}"), {"seed": str(seed)}) for seed in range(2)]
     book = JobBook(runs[0].folder.path.parent)
     with book.locked():

@@ -11,128 +11,60 @@ import shutil
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
+from rich.console import Console
 
+from lr_lab.errors import UserError
+from lr_lab.run.training import FAILED
+from lr_lab.sweep.display import Display
 from lr_lab.sweep.launcher import SweepLauncher
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from submitit import SlurmExecutor
-
-    from lr_lab.sweep.runs import Run
-    from lr_lab.sweep.slurm_jobs import Job, JobBook, State
-
+from lr_lab.sweep.resources import Resources
+from lr_lab.sweep.runs import Run
+from lr_lab.sweep.slurm_jobs import (
+    Job,
+    JobBook,
+    QueueSilent,
+    Refused,
+    State,
+    Training,
+    cancel_line,
+    queue,
+    submit,
+    uninterrupted,
+    written,
+)
 
 # Why jobs wait that will get their turn; what else squeue gives as a reason, a person may have to do something about.
 _ORDINARY_REASONS = ("None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit")
 
 
 class SlurmLauncher(SweepLauncher):
-    """Submits each run as a job and waits until all have ended; conf/hydra/launcher/slurm.yaml explains the arguments.
+    """Submits each run as a job and waits until all have ended; see `Resources` for the arguments.
 
     A job that is preempted, requeued or near its time limit goes back into the queue, and its run goes on from its
     last epoch.
     """
 
-    def __init__(
-        self,
-        partition: str | None = None,
-        account: str | None = None,
-        gpus_per_run: int | str = 0,
-        cpus_per_run: int = 1,
-        memory: str | None = None,
-        time_limit: int = 60,
-        requeue_before: int = 90,
-        max_time_limits: int = 100,
-        array_size: int = 1000,
-        parallel: int | None = None,
-        before_run: str | Sequence[str] = (),
-        sbatch: Mapping[str, Any] | None = None,
-        poll: float = 5,
-    ) -> None:
-        self.partition = partition
-        self.account = account
-        self.gpus_per_run = gpus_per_run
-        self.cpus_per_run = cpus_per_run
-        self.memory = memory
-        self.time_limit = time_limit
-        self.requeue_before = requeue_before
-        self.max_time_limits = max_time_limits
-        self.array_size = array_size
-        self.parallel = parallel
-        self.before_run = [before_run] if isinstance(before_run, str) else list(before_run)
-        self.sbatch = dict(sbatch or {})
-        self.poll = poll
+    def __init__(self, **resources: Any) -> None:
+        self.resources = Resources(**resources)
 
     def train(self, runs: Sequence[Run], console: Console) -> None:
-        self._check_arguments()
+        self.resources.check()
         if not all(run.is_finished for run in runs):
             _check_tools()
-            _Sweep(self, runs, console).train()
+            _Sweep(self.resources, runs, console).train()
 
     def launch_others(self, jobs: Sequence[DictConfig]) -> Sequence[JobReturn]:
         sys.exit("error: hydra/launcher=slurm only trains the runs of src.train; choose hydra/launcher=local.")
 
-    def _check_arguments(self) -> None:
-        from lr_lab.errors import UserError
-
-        least = {"cpus_per_run": 1, "time_limit": 1, "requeue_before": 0, "max_time_limits": 0, "array_size": 1}
-        if self.parallel is not None:
-            least["parallel"] = 1
-        for name, smallest in least.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
-                raise UserError(
-                    f"hydra.launcher.{name}={value} is not allowed; give a whole number of at least {smallest}."
-                )
-        if self.requeue_before >= 60 * self.time_limit:
-            raise UserError(
-                f"hydra.launcher.requeue_before={self.requeue_before} leaves no time to train in; give less than the "
-                f"{60 * self.time_limit} seconds of hydra.launcher.time_limit={self.time_limit}."
-            )
-        if self.gpus_per_run not in (0, 1) and not str(self.gpus_per_run).endswith(":1"):
-            raise UserError(
-                f"hydra.launcher.gpus_per_run={self.gpus_per_run} is not allowed, because a run uses one GPU at most; "
-                'give 0, 1, or a kind of GPU such as "a100:1".'
-            )
-        if not (isinstance(self.poll, int | float) and self.poll > 0):
-            raise UserError(f"hydra.launcher.poll={self.poll} is not allowed; give a number of seconds above 0.")
-
-    def executor(self, folder: Path, study: str) -> SlurmExecutor:
-        """Submits jobs as the arguments say; `folder` is for its own files."""
-        from submitit import SlurmExecutor
-
-        executor = SlurmExecutor(folder, max_num_timeout=self.max_time_limits)
-        executor.update_parameters(
-            job_name=f"lr-lab:{study}",
-            partition=self.partition,
-            account=self.account,
-            time=self.time_limit,
-            gpus_per_node=self.gpus_per_run or None,
-            cpus_per_task=self.cpus_per_run,
-            mem=self.memory,
-            array_parallelism=self.parallel or self.array_size,
-            signal_delay_s=self.requeue_before,
-            # A job that was given no GPU must not take one that it sees.
-            setup=[*([] if self.gpus_per_run else ["export CUDA_VISIBLE_DEVICES="]), *self.before_run],
-            # From Slurm 22.05 on, srun no longer takes the number of cores from the job that it is in.
-            srun_args=[f"--cpus-per-task={self.cpus_per_run}", "--open-mode=append"],
-            stderr_to_stdout=True,
-            wckey=None,
-            additional_parameters={"requeue": True, "chdir": str(Path.cwd()), **self.sbatch},
-        )
-        return executor
-
 
 def _check_tools() -> None:
-    from lr_lab.errors import UserError
-
     if find_spec("submitit") is None:
         raise UserError("hydra/launcher=slurm needs submitit, which is not installed; run: pip install -e .[slurm]")
     for tool in ("sbatch", "squeue", "srun"):
@@ -146,22 +78,19 @@ def _check_tools() -> None:
 class _Sweep:
     """The runs of one sweep on their way through the queue."""
 
-    def __init__(self, launcher: SlurmLauncher, runs: Sequence[Run], console: Console) -> None:
-        from lr_lab.sweep.display import Display
-
-        self._launcher = launcher
+    def __init__(self, resources: Resources, runs: Sequence[Run], console: Console) -> None:
+        self._resources = resources
         self._waiting = [run for run in runs if not run.is_finished]  # have no job
         self._jobs: dict[Run, Job] = {}
         self._running: set[Run] = set()
         self._vanished: set[Run] = set()  # had no job any more when last looked at
         self._said: set[str] = set()
         self._room = math.inf  # more jobs than this the cluster has refused
-        slots = launcher.parallel or len(self._waiting)
+        slots = resources.parallel or len(self._waiting)
         self._display = Display(console, slots, kept=len(runs) - len(self._waiting), total=len(runs))
 
     def train(self) -> None:
-        from lr_lab.run.parts import check_buildable
-        from lr_lab.sweep.slurm_jobs import QueueSilent, cancel_line
+        from lr_lab.run.parts import check_buildable  # deferred: it loads torch
 
         with self._display:
             try:
@@ -179,7 +108,7 @@ class _Sweep:
                         self._say_once(f"{silence} (asking again until it does)")
                     self._display.refresh({self._jobs[run].number: run for run in self._running}, self._unstarted())
                     if self._waiting or self._jobs:
-                        time.sleep(self._launcher.poll)
+                        time.sleep(self._resources.poll)
             except KeyboardInterrupt:
                 if self._jobs:
                     numbers = [job.number for job in self._jobs.values()]
@@ -199,8 +128,6 @@ class _Sweep:
 
     def _studies(self) -> Iterator[tuple[JobBook, list[Run]]]:
         """The runs that have no job, by their studies."""
-        from lr_lab.sweep.slurm_jobs import JobBook
-
         studies: dict[Path, list[Run]] = defaultdict(list)
         for run in self._waiting:
             studies[run.folder.path.parent].append(run)
@@ -211,7 +138,7 @@ class _Sweep:
         """Gives each run that waits the job that it has in the queue already, or else a new one."""
         if len(self._jobs) >= self._room:
             return
-        size = self._launcher.array_size
+        size = self._resources.array_size
         for book, runs in self._studies():
             with book.locked():
                 self._find(book, runs)
@@ -220,8 +147,6 @@ class _Sweep:
                     self._submit(book, free[start : start + size])
 
     def _find(self, book: JobBook, runs: Sequence[Run]) -> None:
-        from lr_lab.sweep.slurm_jobs import cancel_line, queue
-
         states, jobs = queue(), book.read()
         found = []
         for run in runs:
@@ -253,12 +178,10 @@ class _Sweep:
         Raises:
             Refused: it takes none although no job of this sweep is in its queue.
         """
-        from lr_lab.sweep.slurm_jobs import Job, Refused, Training, cancel_line, submit, uninterrupted, written
-
         if not runs or len(self._jobs) >= self._room:
             return
-        executor = self._launcher.executor(book.folder, book.folder.parent.name)
-        work = [Training(run.config, self._launcher.cpus_per_run) for run in runs]
+        executor = self._resources.executor(book.folder, book.folder.parent.name)
+        work = [Training(run.config, self._resources.cpus_per_run) for run in runs]
         before = [written(run.folder.result_file) for run in runs]
         noted = book.read()
         book.write(noted)  # where that is not possible, it comes out before there is a job to note
@@ -279,8 +202,6 @@ class _Sweep:
 
     def _look(self) -> None:
         """Takes note of what the jobs have come to."""
-        from lr_lab.sweep.slurm_jobs import queue
-
         for run in [run for run in self._jobs if run.is_finished]:
             self._end(run)
         states = queue() if self._jobs else {}
@@ -307,9 +228,6 @@ class _Sweep:
 
     def _conclude(self, run: Run, job: Job, state: State | None) -> None:
         """The job of a run has ended."""
-        from lr_lab.run.training import FAILED
-        from lr_lab.sweep.slurm_jobs import written
-
         if not run.is_finished and run.is_busy:
             self._waiting.append(run)
             self._forget(run)
