@@ -8,26 +8,29 @@ import signal
 import sys
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
+from rich.console import Console
 
-# The rest of this project is imported where it is used: Hydra imports its plugins whenever any application starts.
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from lr_lab.sweep.runs import Run
+from lr_lab.errors import UserError
+from lr_lab.run.config import check_name, resolve
+from lr_lab.run.folder import write_text
+from lr_lab.run.training import FAILED, objective
+from lr_lab.sweep.outcome import report_outcome
+from lr_lab.sweep.runs import Run, plan
+from lr_lab.terminal import Terminal
 
 
 class RunFailed(Exception):
-    """What the JobReturn of a failed run raises, for sweepers that go by what comes back."""
+    """Raised by the JobReturn of a failed run when a sweeper reads its value."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -35,10 +38,9 @@ class Terminated(KeyboardInterrupt):
 
 
 class SweepLauncher(Launcher):
-    """A launcher of runs as conf/train.yaml describes them, and of other applications' jobs beside.
+    """Trains the runs that conf/train.yaml describes, and does the jobs of other applications.
 
-    Subclasses say how runs get trained (`train`). Checking all of them first, the table at the end and the exit code
-    are the same for all, and here.
+    This class checks all runs first, prints the table at the end and sets the exit code. A subclass trains them.
     """
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -56,7 +58,7 @@ class SweepLauncher(Launcher):
 
     @abstractmethod
     def train(self, runs: Sequence[Run], console: Console) -> None:
-        """Trains those of the runs that are not finished, and calls `fail` on each that fails.
+        """Trains the runs that are not finished and calls `fail` on each run that fails.
 
         Raises:
             UserError: nothing was trained; the sentence says why.
@@ -77,13 +79,7 @@ class SweepLauncher(Launcher):
         return jobs
 
     def _launch_runs(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        from lr_lab.errors import UserError
-        from lr_lab.run.training import objective  # at the start: at the end the code on disk may be another
-        from lr_lab.sweep.outcome import report_outcome
-        from lr_lab.sweep.runs import plan
-        from lr_lab.terminal import Terminal
-
-        # Without a terminal there is no width to keep to, and a wrapped table is hard to read in a file.
+        # A file has no width to keep to, and a wrapped table is hard to read there.
         console = Terminal(width=None if sys.stdout.isatty() else 160)
         code = None
         try:
@@ -97,16 +93,16 @@ class SweepLauncher(Launcher):
             failures = report_outcome(runs, console)
         except UserError as error:
             sys.exit(f"error: {error}")
-        except KeyboardInterrupt:  # before there was anything to show, or while it was shown
+        except KeyboardInterrupt:  # before the runs were known, or while the table was printed
             sys.exit(128 + signal.SIGINT)
         if code is None and failures and self.config.hydra.sweeper._target_.endswith(".BasicSweeper"):
-            code = 1  # It would only raise the first failure again, as a traceback. Other sweepers go on from failures.
+            code = 1  # BasicSweeper would raise the first failure as a traceback. Other sweepers go on from failures.
         if code is not None:
             if code > 1:
                 console.print("Stopped; the same command goes on from there.")
             sys.exit(code)
         results = {index: run.result() for run in runs for index in run.jobs}
-        return [_job_return(job, results[index], objective) for index, job in enumerate(jobs)]
+        return [_job_return(job, results[index]) for index, job in enumerate(jobs)]
 
 
 def describes_run(config: DictConfig) -> bool:
@@ -115,11 +111,11 @@ def describes_run(config: DictConfig) -> bool:
 
 
 def _check_sweep(config: DictConfig) -> None:
-    """Refuses what Hydra's sweeper would end early, with a batch, or with a traceback, where it can write no note."""
-    from lr_lab.errors import UserError
-    from lr_lab.run.config import check_name
-    from lr_lab.run.folder import write_text
+    """Rejects two settings before Hydra's sweeper fails on them.
 
+    It would stop after the first batch with a failed run (max_batch_size), and end in a traceback where it cannot write
+    its multirun.yaml (output_dir).
+    """
     try:
         if (size := config.hydra.sweeper.get("max_batch_size")) is not None:
             raise UserError(
@@ -142,18 +138,14 @@ def task_config(job: DictConfig) -> DictConfig:
 
 
 def _resolved(job: DictConfig) -> dict[str, Any]:
-    from lr_lab.run.config import resolve
-
     HydraConfig.instance().set_config(job)  # for ${hydra:...}
     return resolve(task_config(job))
 
 
-def _job_return(
-    job: DictConfig, result: Mapping[str, Any], objective: Callable[[Mapping[str, Any]], float | None]
-) -> JobReturn:
+def _job_return(job: DictConfig, result: Mapping[str, Any]) -> JobReturn:
     HydraConfig.instance().set_config(job)
     returned = job_return(job)
-    if result["status"] == "failed":
+    if result["status"] == FAILED:
         returned.status, returned.return_value = JobStatus.FAILED, RunFailed(result["error"])
     else:
         returned.status, returned.return_value = JobStatus.COMPLETED, objective(result)
@@ -161,7 +153,7 @@ def _job_return(
 
 
 def job_return(job: DictConfig) -> JobReturn:
-    """What Hydra's `run_job` says of a job, but for how it ended."""
+    """The fields that Hydra's `run_job` fills in, except status and value."""
     return JobReturn(
         overrides=OmegaConf.to_container(job.hydra.overrides.task),  # type: ignore[arg-type]
         cfg=task_config(job),
@@ -173,11 +165,11 @@ def job_return(job: DictConfig) -> JobReturn:
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM interrupt the block, once: a second one must not cut short the ending of what it started.
+    """Lets Ctrl-C or SIGTERM interrupt the block once and ignores further ones, so that the clean-up runs to its end.
 
-    Impatient people press Ctrl-C twice, and make sends its own SIGTERM beside somebody's.
+    People press Ctrl-C twice, and make adds a SIGTERM of its own.
     """
-    # Only a main thread may handle signals, and only there are they raised.
+    # Python lets only the main thread set signal handlers, and runs them only there.
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -6,20 +6,21 @@ import math
 import os
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+from rich.console import Console
 
+from lr_lab.checks import check_whole_number
+from lr_lab.errors import UserError
+from lr_lab.run.training import BUSY, FAILED, UNWRITABLE, attempt
+from lr_lab.sweep.display import Display
 from lr_lab.sweep.launcher import SweepLauncher, job_return
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from lr_lab.sweep.processes import Answer
-    from lr_lab.sweep.runs import Run
+from lr_lab.sweep.processes import Answer, Pool, start_server
+from lr_lab.sweep.runs import Run
 
 # What every run imports, imported once, in the server that their processes are forked from: they start at once, and are
 # of one state of the code.
@@ -55,8 +56,6 @@ class LocalLauncher(SweepLauncher):
 
     def train_singly(self, runs: Sequence[Run], max_failures: float, console: Console) -> None:
         """Trains what is missing, each run in a process of its own, until so many have failed."""
-        from lr_lab.sweep.processes import start_server
-
         missing = [run.config for run in runs if not run.is_finished]
         if not missing:
             return
@@ -66,14 +65,8 @@ class LocalLauncher(SweepLauncher):
         _Sweep(runs, self._environments(gpus), max_failures, console).train()
 
     def _check_arguments(self) -> None:
-        from lr_lab.errors import UserError
-
         for name in ("slots", "per_gpu", "max_failures"):
-            value = getattr(self, name)
-            is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            if is_count or (value is None and name != "per_gpu"):
-                continue
-            raise UserError(f"hydra.launcher.{name}={value} is not allowed; give a whole number of at least 1.")
+            check_whole_number(f"hydra.launcher.{name}", getattr(self, name), least=1, optional=name != "per_gpu")
 
     def _environments(self, gpus: Sequence[str]) -> list[dict[str, str]]:
         """What each slot adds to the environment: with GPUs, the one that it is for."""
@@ -83,8 +76,6 @@ class LocalLauncher(SweepLauncher):
         return [{"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} for slot in range(count)]
 
     def launch_others(self, jobs: Sequence[DictConfig]) -> Sequence[JobReturn]:
-        from lr_lab.sweep.processes import Pool, start_server
-
         start_server(["hydra"])
         waiting = deque(enumerate(jobs))
         running: dict[int, int] = {}
@@ -137,9 +128,6 @@ def _look_ahead(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 
     Both need torch, and so are found out in a process that may import it, and that may start CUDA.
     """
-    from lr_lab.errors import UserError
-    from lr_lab.sweep.processes import Pool
-
     with Pool([{}]) as pool:
         pool.start(0, _refusal_and_gpus, configs)
         (_, answer), *_ = pool.wait()
@@ -152,9 +140,9 @@ def _look_ahead(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _refusal_and_gpus(configs: Sequence[Mapping[str, Any]]) -> tuple[str | None, list[str]]:
+    # Imported here because both load torch, which the sweep's own process does without.
     import torch
 
-    from lr_lab.errors import UserError
     from lr_lab.run.parts import check_buildable
 
     try:
@@ -169,9 +157,7 @@ def _refusal_and_gpus(configs: Sequence[Mapping[str, Any]]) -> tuple[str | None,
 
 
 def _attempt(config: Mapping[str, Any]) -> tuple[str, str | None]:
-    import torch
-
-    from lr_lab.run.training import attempt
+    import torch  # deferred: only the process of a run needs it
 
     torch.set_num_threads(1)
     return attempt(config)
@@ -187,9 +173,6 @@ class _Sweep:
         max_failures: float,
         console: Console,
     ) -> None:
-        from lr_lab.sweep.display import Display
-        from lr_lab.sweep.processes import Pool
-
         self._pool = Pool(environments)
         self._waiting = deque(run for run in runs if not run.is_finished)
         self._running: dict[int, Run] = {}
@@ -219,8 +202,6 @@ class _Sweep:
 
     def _next(self) -> Run | None:
         """The next run to train here. Another sweep may have finished it since, or be at it."""
-        from lr_lab.run.training import FAILED
-
         while self._waiting:
             run = self._waiting.popleft()
             if not run.is_finished:
@@ -236,8 +217,6 @@ class _Sweep:
         return None
 
     def _take(self, run: Run, answer: Answer) -> None:
-        from lr_lab.run.training import BUSY, UNWRITABLE
-
         status, reason = answer.value or (None, answer.error)
         # Should the server die, its children look dead too, and are not.
         if status == BUSY or (answer.error and run.is_busy):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.console import Console
+
+from lr_lab.checks import check_whole_number
+from lr_lab.errors import Unwritable, UserError
 from lr_lab.population.membership import stack_key
+from lr_lab.run.folder import run_path
+from lr_lab.sweep.display import Display
 from lr_lab.sweep.local import _PRELOAD, _TICK, STOPS_HERE, LocalLauncher, _look_ahead, _target_modules
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from lr_lab.sweep.runs import Run
+from lr_lab.sweep.processes import Pool, start_server
+from lr_lab.sweep.runs import Run, last_line
 
 
 class PopulationLauncher(LocalLauncher):
@@ -43,8 +46,6 @@ class PopulationLauncher(LocalLauncher):
         self.max_members = max_members
 
     def train(self, runs: Sequence[Run], console: Console) -> None:
-        from lr_lab.sweep.processes import start_server
-
         self._check_arguments()
         missing = [run.config for run in runs if not run.is_finished]
         if not missing:
@@ -63,8 +64,6 @@ class PopulationLauncher(LocalLauncher):
             self.train_singly(rest, allowed, console)
 
     def _check_arguments(self) -> None:
-        from lr_lab.errors import UserError
-
         super()._check_arguments()
         choices: dict[str, Sequence[Any]] = {
             "convolution": (None, "grouped", "channels_last", "matmul"),
@@ -76,18 +75,15 @@ class PopulationLauncher(LocalLauncher):
             if value not in allowed:
                 words = ", ".join("null" if choice is None else str(choice).lower() for choice in allowed)
                 raise UserError(f"hydra.launcher.{name}={value} is not allowed; choose one of {words}.")
-        most = self.max_members
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-            raise UserError(f"hydra.launcher.max_members={most} is not allowed; give a whole number of at least 1.")
+        check_whole_number("hydra.launcher.max_members", self.max_members, least=1, optional=True)
 
 
 def _attempt(configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, str]:
     """Trains a stack in this process; what is wrong, by the run's folder, that training singly would not mend."""
+    # Imported here because both load torch, which the sweep's own process does without.
     import torch
 
-    from lr_lab.errors import Unwritable, UserError
     from lr_lab.population.training import Options, train_stack
-    from lr_lab.run.folder import run_path
 
     torch.set_num_threads(1)
     try:
@@ -110,9 +106,6 @@ class _Stacks:
         max_failures: float,
         console: Console,
     ) -> None:
-        from lr_lab.sweep.display import Display
-        from lr_lab.sweep.processes import Pool
-
         self._pool = Pool(environments)
         self._waiting = [*stacks]
         self._options = options
@@ -159,8 +152,6 @@ class _Stacks:
                 self._display.ended(run)
 
     def _take(self, slot: int, refused: Mapping[str, str] | None, error: str | None) -> None:
-        from lr_lab.sweep.runs import last_line
-
         self._announce()
         stack = self._running.pop(slot)
         left = self._going_on(stack)
