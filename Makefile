@@ -27,10 +27,11 @@ test: setup ## run the tests, without the slow ones
 test-all: setup ## run all tests
 	$(BIN)/pytest -n auto
 
-lint: setup ## check style, format and types
+lint: setup ## check style, format, types and that packages import in one direction
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=src $(BIN)/lint-imports
 
 format: setup ## put code into the project's format
 	$(BIN)/ruff check --fix .

@@ -44,6 +44,7 @@ def range_test(config: Mapping[str, Any]) -> tuple[float, list[str]]:
         UserError: the settings allow no test, or no rate lowers the loss.
     """
     from lr_lab.report.figures import save
+    from lr_lab.report.lr_find import draw
     from lr_lab.run import lr_find as analysis
 
     _check(config.get("range_test"))
@@ -64,7 +65,7 @@ def range_test(config: Mapping[str, Any]) -> tuple[float, list[str]]:
     reading = analysis.read(rates, curves)
     adaptive = config["optimizer"]["_target_"] != "torch.optim.SGD"
     suggested = analysis.suggestion(reading, adaptive)
-    save(analysis.draw(reading, rates, curves, suggested), folder / "range_test")
+    save(draw(reading, rates, curves, suggested), folder / "range_test")
     return suggested, [*analysis.sentences(reading, adaptive), *_theory(config), f"Figure and losses: {folder}"]
 
 

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from lr_lab.errors import UserError
-from lr_lab.report.figures import NEUTRAL, PALETTE
 
 # A running mean of the last ten or so losses. It lags behind by as many steps as a loss is old on average,
 # decay / (1 - decay), and by one more, because a loss is measured before the step that its rate takes.
@@ -117,26 +115,6 @@ def read(rates: np.ndarray, curves: Sequence[np.ndarray]) -> Reading:
 def _slope(decades: np.ndarray, losses: np.ndarray, at: int) -> float:
     near = np.abs(decades - decades[at]) <= max(_SLOPE_REACH, decades[1] - decades[0])
     return float(np.polyfit(decades[near], losses[near], 1)[0])
-
-
-def draw(reading: Reading, rates: np.ndarray, curves: Sequence[np.ndarray], suggested: float) -> Figure:
-    """Loss against rate on a logarithmic axis: each network faint, their smoothed mean, and the rates read off it."""
-    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for curve in curves:
-        axes.plot(rates[: len(curve)], curve, color=NEUTRAL[1], alpha=0.3, linewidth=0.6)
-    axes.plot(reading.rates, reading.losses, color=PALETTE[0], linewidth=2, label="smoothed mean")
-    marks = {
-        "steepest fall": (reading.steepest, PALETTE[2], "dotted"),
-        "largest stable": (reading.largest_stable, PALETTE[1], "dashed"),
-        "suggested": (suggested, NEUTRAL[0], "solid"),
-    }
-    for label, (rate, colour, dash) in marks.items():
-        axes.axvline(rate, color=colour, linestyle=dash, label=f"{label}: {rate:.2g}")
-    axes.set(xscale="log", xlabel="learning rate", ylabel="training loss (nats)")
-    axes.set_ylim(0.9 * reading.losses.min(), 1.5 * reading.losses[0])
-    axes.legend()
-    return figure
 
 
 def sentences(reading: Reading, adaptive: bool) -> list[str]:
