@@ -33,7 +33,7 @@ from lr_lab.errors import UserError
 from lr_lab.run.folder import Row, RunFolder
 from lr_lab.run.training import UNWRITABLE, train
 from lr_lab.sweep.launcher import Terminated, _stoppable
-from lr_lab.sweep.local import _PRELOAD, LocalLauncher, _refusal_and_gpus, _Sweep, cpu_cores
+from lr_lab.sweep.local import PRELOAD, LocalLauncher, _refusal_and_gpus, _Sweep, cpu_cores
 from lr_lab.sweep.processes import Answer, Pool, start_server
 from lr_lab.sweep.runs import Run, last_line, plan
 
@@ -44,7 +44,7 @@ RunConfig = Callable[..., dict[str, Any]]
 
 @pytest.fixture(autouse=True, scope="module")
 def _server() -> None:
-    start_server([*_PRELOAD, "lr_lab.data.digits", "lr_lab.models.mnist_cnn"])
+    start_server([*PRELOAD, "lr_lab.data.digits", "lr_lab.models.mnist_cnn"])
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ def test_a_child_that_seems_dead_while_its_run_is_trained_on_has_not_failed(runs
     sweep = _Sweep(first, [{}], math.inf, Console(file=io.StringIO()))
     with run.folder.locked():
         sweep._take(run, Answer(error="The process was killed"))
-    assert list(sweep._elsewhere) == [run]
+    assert sweep._progress.elsewhere == [run]
     assert run.error is None
 
 
@@ -303,7 +303,7 @@ def test_a_disk_that_takes_no_more_ends_the_sweep(runs: Callable[..., list[Run]]
     sweep = _Sweep(first, [{}], math.inf, Console(file=printed))
     sweep._pool = Mock(free=[], wait=lambda timeout: [(0, Answer((UNWRITABLE, "No space left on device")))])
     sweep._pool.__enter__ = sweep._pool.__exit__ = Mock(return_value=None)
-    sweep._running[0] = sweep._waiting.popleft()
+    sweep._progress.start(first[0], 0)
     sweep.train()
     assert "The sweep stops here" in printed.getvalue()
     assert statuses(first) == ["failed", "missing", "missing", "missing"]

@@ -24,9 +24,9 @@ from lr_lab.sweep.slurm import SlurmLauncher
 from lr_lab.sweep.slurm_jobs import (
     Job,
     JobBook,
+    JobState,
     QueueSilent,
     Refused,
-    State,
     Training,
     cancel_line,
     parse_queue,
@@ -39,14 +39,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 def test_queue_is_read_by_job() -> None:
     text = "7|RUNNING|None\n8_0|COMPLETED|None\n8_1|PENDING|Resources\n8_2|PENDING|launch failed requeued held\n"
     jobs = parse_queue(text)
-    assert jobs["8_2"] == State("PENDING", "launch failed requeued held")
+    assert jobs["8_2"] == JobState("PENDING", "launch failed requeued held")
     assert [number for number, state in jobs.items() if state.has_ended] == ["8_0"]
     assert parse_queue("") == {}
 
 
 @pytest.mark.parametrize("state", ["COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED"])
 def test_job_on_its_way_has_not_ended(state: str) -> None:
-    assert not State(state, "None").has_ended
+    assert not JobState(state, "None").has_ended
 
 
 def test_cancel_line_names_only_the_jobs_given() -> None:
@@ -132,8 +132,8 @@ class SmallCluster:
         self.jobs |= dict(zip(numbers, work, strict=True))
         return numbers
 
-    def queue(self) -> dict[str, State]:
-        states = dict.fromkeys(self.jobs, State("PENDING", "Priority"))
+    def queue(self) -> dict[str, JobState]:
+        states = dict.fromkeys(self.jobs, JobState("PENDING", "Priority"))
         for number in list(self.jobs)[:1]:
             work = self.jobs.pop(number)
             if number not in self.lost:

@@ -17,7 +17,7 @@ from processes import holder, is_stopped, wait_until
 from rich.console import Console
 
 from lr_lab.errors import UserError
-from lr_lab.sweep.local import _PRELOAD
+from lr_lab.sweep.local import PRELOAD
 from lr_lab.sweep.processes import start_server
 from lr_lab.sweep.runs import Run, plan
 from lr_lab.sweep.stacks import PopulationLauncher
@@ -29,7 +29,7 @@ RunConfig = Callable[..., dict[str, Any]]
 
 @pytest.fixture(autouse=True, scope="module")
 def _server() -> None:
-    start_server([*_PRELOAD, "lr_lab.population.training", "lr_lab.data.digits", "lr_lab.models.mnist_cnn"])
+    start_server([*PRELOAD, "lr_lab.population.training", "lr_lab.data.digits", "lr_lab.models.mnist_cnn"])
 
 
 @pytest.fixture

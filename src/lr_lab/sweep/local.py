@@ -17,14 +17,13 @@ from rich.console import Console
 from lr_lab.checks import check_whole_number
 from lr_lab.errors import UserError
 from lr_lab.run.training import BUSY, FAILED, UNWRITABLE, attempt
-from lr_lab.sweep.display import Display
 from lr_lab.sweep.launcher import SweepLauncher, job_return
 from lr_lab.sweep.processes import Answer, Pool, start_server
+from lr_lab.sweep.progress import Progress
 from lr_lab.sweep.runs import Run
 
-# What every run imports, imported once, in the server that their processes are forked from: they start at once, and are
-# of one state of the code.
-_PRELOAD = (
+# The server of processes imports these once, so that runs start at once and all run the same state of the code.
+PRELOAD = (
     "lr_lab.run.training",
     "lr_lab.sweep.local",
     "lr_lab.run.parts",
@@ -32,8 +31,7 @@ _PRELOAD = (
     "lr_lab.run.progress",
     "torch.utils.tensorboard",
 )
-STOPS_HERE = "The sweep stops here; started again, it goes on from here."
-_TICK = 0.5  # seconds between two looks at what the runs leave on disk
+TICK = 0.5  # seconds between two looks at what the runs leave on disk
 
 
 class LocalLauncher(SweepLauncher):
@@ -56,20 +54,26 @@ class LocalLauncher(SweepLauncher):
 
     def train_singly(self, runs: Sequence[Run], max_failures: float, console: Console) -> None:
         """Trains what is missing, each run in a process of its own, until so many have failed."""
-        missing = [run.config for run in runs if not run.is_finished]
-        if not missing:
-            return
-        start_server(_PRELOAD, _target_modules(missing))
+        if missing := [run.config for run in runs if not run.is_finished]:
+            _Sweep(runs, self._prepare(missing, console), max_failures, console).train()
+
+    def _prepare(self, configs: Sequence[Mapping[str, Any]], console: Console, *modules: str) -> list[dict[str, str]]:
+        """Starts the server of processes and checks that all runs can be built; the environment of each slot.
+
+        Args:
+            modules: for the server to import, beside those that every run needs.
+        """
+        start_server([*PRELOAD, *modules], _target_modules(configs))
         with console.status("Starting: torch is imported once, for all runs."):
-            gpus = _look_ahead(missing)
-        _Sweep(runs, self._environments(gpus), max_failures, console).train()
+            gpus = _look_ahead(configs)
+        return self._environments(gpus)
 
     def _check_arguments(self) -> None:
         for name in ("slots", "per_gpu", "max_failures"):
             check_whole_number(f"hydra.launcher.{name}", getattr(self, name), least=1, optional=name != "per_gpu")
 
     def _environments(self, gpus: Sequence[str]) -> list[dict[str, str]]:
-        """What each slot adds to the environment: with GPUs, the one that it is for."""
+        """The variables that each slot adds to the environment: its GPU, if there are GPUs."""
         if not gpus:
             return [{}] * (self.slots or cpu_cores())
         count = self.slots or self.per_gpu * len(gpus)
@@ -124,9 +128,12 @@ def _died(job: DictConfig, answer: Answer) -> JobReturn:
 
 
 def _look_ahead(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The GPUs that the runs will use, as CUDA_VISIBLE_DEVICES names them, once all runs are known to be possible.
+    """Checks that all runs can be built; the GPUs that they will use, as CUDA_VISIBLE_DEVICES names them.
 
-    Both need torch, and so are found out in a process that may import it, and that may start CUDA.
+    Both need torch and CUDA, which a process of their own loads, so that this one stays free of them.
+
+    Raises:
+        UserError: a run cannot be built.
     """
     with Pool([{}]) as pool:
         pool.start(0, _refusal_and_gpus, configs)
@@ -164,7 +171,7 @@ def _attempt(config: Mapping[str, Any]) -> tuple[str, str | None]:
 
 
 class _Sweep:
-    """The runs of one sweep on their way through the slots."""
+    """Trains the runs of one sweep, each in a slot of its own."""
 
     def __init__(
         self,
@@ -174,22 +181,18 @@ class _Sweep:
         console: Console,
     ) -> None:
         self._pool = Pool(environments)
-        self._waiting = deque(run for run in runs if not run.is_finished)
-        self._running: dict[int, Run] = {}
-        self._elsewhere: deque[Run] = deque()  # another sweep was training them when they were last looked at
-        self._max_failures = max_failures
-        self._display = Display(console, len(environments), kept=len(runs) - len(self._waiting), total=len(runs))
+        self._progress = Progress(runs, len(environments), console, max_failures)
 
     def train(self) -> None:
-        with self._pool, self._display:
-            while self._waiting or self._running or self._elsewhere:
+        with self._pool, self._progress:
+            while not self._progress.is_over:
                 self._fill_slots()
-                for slot, answer in self._pool.wait(_TICK):
-                    self._take(self._running.pop(slot), answer)
-                    if self._display.failed >= self._max_failures:
-                        self._display.say(STOPS_HERE)
+                for slot, answer in self._pool.wait(TICK):
+                    (run,) = self._progress.at(slot)
+                    self._take(run, answer)
+                    if self._progress.stops():
                         return
-                self._display.refresh(self._running, [*self._waiting, *self._elsewhere])
+                self._progress.refresh()
 
     def _fill_slots(self) -> None:
         for slot in self._pool.free:
@@ -197,34 +200,30 @@ class _Sweep:
             if run is None:
                 return
             self._pool.start(slot, _attempt, run.config, output=run.folder.log_file)
-            self._running[slot] = run
-            self._display.started(run)
+            self._progress.start(run, slot)
 
     def _next(self) -> Run | None:
-        """The next run to train here. Another sweep may have finished it since, or be at it."""
-        while self._waiting:
-            run = self._waiting.popleft()
+        """The next run to train here. Another sweep may train it by now, or may have finished it."""
+        for run in self._progress.waiting:
             if not run.is_finished:
                 return run
-            self._display.ended(run)
-        for run in list(self._elsewhere):
+            self._progress.end(run)
+        for run in self._progress.elsewhere:
             if not run.is_finished and run.is_busy:
                 continue
-            self._elsewhere.remove(run)
             if not run.is_finished and run.result()["status"] != FAILED:
-                return run  # what trained it was stopped
-            self._display.ended(run)
+                return run  # the process that trained it was stopped
+            self._progress.end(run)
         return None
 
     def _take(self, run: Run, answer: Answer) -> None:
         status, reason = answer.value or (None, answer.error)
-        # Should the server die, its children look dead too, and are not.
+        # If the server dies, its children look dead although they go on training.
         if status == BUSY or (answer.error and run.is_busy):
-            self._elsewhere.append(run)
-            self._display.say(f"elsewhere {run.name}: another process is training it")
+            self._progress.leave(run)
             return
         if not run.is_finished:
             run.fail(reason or "The run ended before its last epoch.")
         if status == UNWRITABLE:
-            self._max_failures = 1
-        self._display.ended(run)
+            self._progress.max_failures = 1
+        self._progress.end(run)

@@ -22,16 +22,16 @@ from rich.console import Console
 
 from lr_lab.errors import UserError
 from lr_lab.run.training import FAILED
-from lr_lab.sweep.display import Display
 from lr_lab.sweep.launcher import SweepLauncher
+from lr_lab.sweep.progress import Progress
 from lr_lab.sweep.resources import Resources
 from lr_lab.sweep.runs import Run
 from lr_lab.sweep.slurm_jobs import (
     Job,
     JobBook,
+    JobState,
     QueueSilent,
     Refused,
-    State,
     Training,
     cancel_line,
     queue,
@@ -40,7 +40,7 @@ from lr_lab.sweep.slurm_jobs import (
     written,
 )
 
-# Why jobs wait that will get their turn; what else squeue gives as a reason, a person may have to do something about.
+# A job that waits for one of these reasons will get its turn. For any other reason a person may have to act.
 _ORDINARY_REASONS = ("None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit")
 
 
@@ -76,29 +76,27 @@ def _check_tools() -> None:
 
 
 class _Sweep:
-    """The runs of one sweep on their way through the queue."""
+    """Trains the runs of one sweep as jobs of the cluster."""
 
     def __init__(self, resources: Resources, runs: Sequence[Run], console: Console) -> None:
         self._resources = resources
-        self._waiting = [run for run in runs if not run.is_finished]  # have no job
         self._jobs: dict[Run, Job] = {}
-        self._running: set[Run] = set()
-        self._vanished: set[Run] = set()  # had no job any more when last looked at
+        self._vanished: set[Run] = set()  # their jobs were gone from the queue at the last look
         self._said: set[str] = set()
         self._room = math.inf  # more jobs than this the cluster has refused
-        slots = resources.parallel or len(self._waiting)
-        self._display = Display(console, slots, kept=len(runs) - len(self._waiting), total=len(runs))
+        slots = resources.parallel or sum(not run.is_finished for run in runs)
+        self._progress = Progress(runs, slots, console)
 
     def train(self) -> None:
         from lr_lab.run.parts import check_buildable  # deferred: it loads torch
 
-        with self._display:
+        with self._progress:
             try:
                 for book, runs in self._studies():
                     self._find(book, runs)
-                if self._waiting:  # for looking at jobs alone, nobody should have to wait for torch
-                    check_buildable([run.config for run in self._waiting], trained_here=False)
-                while self._waiting or self._jobs:
+                if jobless := self._jobless():  # nobody should wait for torch only to look at jobs
+                    check_buildable([run.config for run in jobless], trained_here=False)
+                while not self._progress.is_over:
                     try:
                         self._assign()
                         self._look()
@@ -106,43 +104,43 @@ class _Sweep:
                         if not self._jobs:
                             raise
                         self._say_once(f"{silence} (asking again until it does)")
-                    self._display.refresh({self._jobs[run].number: run for run in self._running}, self._unstarted())
-                    if self._waiting or self._jobs:
+                    self._progress.refresh()
+                    if not self._progress.is_over:
                         time.sleep(self._resources.poll)
             except KeyboardInterrupt:
                 if self._jobs:
                     numbers = [job.number for job in self._jobs.values()]
-                    self._display.say(
+                    self._progress.say(
                         f"The jobs in the queue ({len(numbers)}) go on without this command; started again, it waits "
                         f"for them.\nTo cancel them: {cancel_line(numbers)}"
                     )
                 raise
 
-    def _unstarted(self) -> list[Run]:
-        return [*self._waiting, *(run for run in self._jobs if run not in self._running)]
+    def _jobless(self) -> list[Run]:
+        return [run for run in [*self._progress.waiting, *self._progress.elsewhere] if run not in self._jobs]
 
     def _say_once(self, text: str, about: str | None = None) -> None:
         if (about or text) not in self._said:
             self._said.add(about or text)
-            self._display.say(text)
+            self._progress.say(text)
 
     def _studies(self) -> Iterator[tuple[JobBook, list[Run]]]:
-        """The runs that have no job, by their studies."""
+        """The runs that have no job, study by study."""
         studies: dict[Path, list[Run]] = defaultdict(list)
-        for run in self._waiting:
+        for run in self._jobless():
             studies[run.folder.path.parent].append(run)
         for study, runs in studies.items():
             yield JobBook(study), runs
 
     def _assign(self) -> None:
-        """Gives each run that waits the job that it has in the queue already, or else a new one."""
+        """Gives each run without a job the one that it has in the queue already, or a new one."""
         if len(self._jobs) >= self._room:
             return
         size = self._resources.array_size
         for book, runs in self._studies():
             with book.locked():
                 self._find(book, runs)
-                free = [run for run in runs if run in self._waiting and not self._is_elsewhere(run)]
+                free = [run for run in runs if run not in self._jobs and not self._is_elsewhere(run)]
                 for start in range(0, len(free), size):
                     self._submit(book, free[start : start + size])
 
@@ -152,23 +150,22 @@ class _Sweep:
         for run in runs:
             job = jobs.get(run.folder.path.name)
             if job and job.number in states and not states[job.number].has_ended:
-                self._take(run, job)
+                self._give(run, job)
                 found.append(job.number)
         if found:
-            self._display.say(f"in the queue from before: {len(found)}; to cancel: {cancel_line(found)}")
+            self._progress.say(f"in the queue from before: {len(found)}; to cancel: {cancel_line(found)}")
 
-    def _take(self, run: Run, job: Job) -> None:
-        self._waiting.remove(run)
+    def _give(self, run: Run, job: Job) -> None:
+        self._progress.wait(run)
         self._jobs[run] = job
 
     def _is_elsewhere(self, run: Run) -> bool:
-        """Whether a process that is no job trains the run, or has finished it since."""
+        """Whether a process that is not a job of this sweep trains the run, or has finished it since."""
         if run.is_finished:
-            self._waiting.remove(run)
-            self._display.ended(run)
+            self._progress.end(run)
             return True
         if run.is_busy:
-            self._say_once(f"elsewhere {run.name}: another process is training it")
+            self._progress.leave(run)
             return True
         return False
 
@@ -184,7 +181,7 @@ class _Sweep:
         work = [Training(run.config, self._resources.cpus_per_run) for run in runs]
         before = [written(run.folder.result_file) for run in runs]
         noted = book.read()
-        book.write(noted)  # where that is not possible, it comes out before there is a job to note
+        book.write(noted)  # a file that cannot be written is found before there is a job to note
         try:
             with uninterrupted():
                 numbers = submit(executor, work)
@@ -197,11 +194,11 @@ class _Sweep:
             self._say_once(f"{refusal} (runs without a job wait until others have ended)")
             return
         for run, job in jobs.items():
-            self._take(run, job)
-        self._display.say(f"submitted: {len(runs)}; to cancel: {cancel_line(numbers)}")
+            self._give(run, job)
+        self._progress.say(f"submitted: {len(runs)}; to cancel: {cancel_line(numbers)}")
 
     def _look(self) -> None:
-        """Takes note of what the jobs have come to."""
+        """Brings the states of the runs up to date with their folders and the queue."""
         for run in [run for run in self._jobs if run.is_finished]:
             self._end(run)
         states = queue() if self._jobs else {}
@@ -215,21 +212,21 @@ class _Sweep:
             else:
                 self._vanished.add(run)  # over a network, a job's last files may be seen a moment after its end
 
-    def _follow(self, run: Run, job: Job, state: State) -> None:
-        if state.name == "RUNNING" and run not in self._running:
-            self._running.add(run)
-            self._display.started(run)
-        elif state.name == "PENDING" and run in self._running:
-            self._running.discard(run)
-            self._display.say(f"requeued  {run.name}: it goes on from its last epoch")
+    def _follow(self, run: Run, job: Job, state: JobState) -> None:
+        is_running = bool(self._progress.at(job.number))
+        if state.name == "RUNNING" and not is_running:
+            self._progress.start(run, job.number)
+        elif state.name == "PENDING" and is_running:
+            self._progress.wait(run)
+            self._progress.say(f"requeued  {run.name}: it goes on from its last epoch")
         elif state.name == "PENDING" and state.reason not in _ORDINARY_REASONS:
             text = f"waiting   {run.name} and maybe others: {state.reason} (scontrol show job {job.number})"
             self._say_once(text, about=state.reason)
 
-    def _conclude(self, run: Run, job: Job, state: State | None) -> None:
+    def _conclude(self, run: Run, job: Job, state: JobState | None) -> None:
         """The job of a run has ended."""
         if not run.is_finished and run.is_busy:
-            self._waiting.append(run)
+            self._progress.wait(run)
             self._forget(run)
             return
         has_own_reason = run.result()["status"] == FAILED and written(run.folder.result_file) != job.written
@@ -239,15 +236,14 @@ class _Sweep:
 
     def _end(self, run: Run) -> None:
         self._forget(run)
-        self._display.ended(run)
+        self._progress.end(run)
 
     def _forget(self, run: Run) -> None:
         del self._jobs[run]
-        self._running.discard(run)
         self._vanished.discard(run)
 
 
-def _ending(job: Job, state: State | None, folder: Path) -> str:
+def _ending(job: Job, state: JobState | None, folder: Path) -> str:
     """Why a run has no result, in words."""
     how = "left the queue (cancelled?)" if state is None else f"ended as {state.name}"
     if state and state.name == "FAILED":  # for the other states it is why the job once had to wait

@@ -42,7 +42,7 @@ class Refused(UserError):
 
 
 @dataclass(frozen=True)
-class State:
+class JobState:
     """What squeue says of a job: a word such as RUNNING, and the reason for it, "None" if there is none."""
 
     name: str
@@ -53,7 +53,7 @@ class State:
         return self.name in _ENDED
 
 
-def queue() -> dict[str, State]:
+def queue() -> dict[str, JobState]:
     """This user's jobs by their numbers ("12", or "12_3" in an array), also those that ended in the last minutes.
 
     Raises:
@@ -69,10 +69,10 @@ def queue() -> dict[str, State]:
     return parse_queue(answer.stdout)
 
 
-def parse_queue(text: str) -> dict[str, State]:
+def parse_queue(text: str) -> dict[str, JobState]:
     """The lines ``number|state|reason`` by number."""
     fields = (line.split("|", 2) for line in text.splitlines())
-    return {number: State(name, reason) for number, name, reason in fields}
+    return {number: JobState(name, reason) for number, name, reason in fields}
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from lr_lab.checks import check_whole_number
 from lr_lab.errors import Unwritable, UserError
 from lr_lab.population.membership import stack_key
 from lr_lab.run.folder import run_path
-from lr_lab.sweep.display import Display
-from lr_lab.sweep.local import _PRELOAD, _TICK, STOPS_HERE, LocalLauncher, _look_ahead, _target_modules
-from lr_lab.sweep.processes import Pool, start_server
+from lr_lab.sweep.local import TICK, LocalLauncher
+from lr_lab.sweep.processes import Pool
+from lr_lab.sweep.progress import Progress
 from lr_lab.sweep.runs import Run, last_line
 
 
@@ -50,8 +50,7 @@ class PopulationLauncher(LocalLauncher):
         missing = [run.config for run in runs if not run.is_finished]
         if not missing:
             return
-        start_server([*_PRELOAD, "lr_lab.population.training"], _target_modules(missing))
-        environments = self._environments(_look_ahead(missing))
+        environments = self._prepare(missing, console, "lr_lab.sweep.stacks", "lr_lab.population.training")
         options = {name: getattr(self, name) for name in ("convolution", "graphs", "compiled", "max_members")}
         stacks = plan_stacks(runs, len(environments))
         allowed = math.inf if self.max_failures is None else self.max_failures
@@ -79,7 +78,7 @@ class PopulationLauncher(LocalLauncher):
 
 
 def _attempt(configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, str]:
-    """Trains a stack in this process; what is wrong, by the run's folder, that training singly would not mend."""
+    """Trains a stack in this process; run folder -> why the run cannot be trained singly either."""
     # Imported here because both load torch, which the sweep's own process does without.
     import torch
 
@@ -88,14 +87,14 @@ def _attempt(configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -
     torch.set_num_threads(1)
     try:
         return train_stack(configs, Options(**options))
-    except Unwritable:  # of one run, perhaps: no reason not to train the others
+    except Unwritable:  # perhaps of one run only, so the others are worth training singly
         raise
     except UserError as error:
         return {run_path(config).name: str(error) for config in configs}
 
 
 class _Stacks:
-    """The stacks of one sweep on their way through the slots."""
+    """Trains the stacks of one sweep, each in a slot of its own."""
 
     def __init__(
         self,
@@ -109,65 +108,60 @@ class _Stacks:
         self._pool = Pool(environments)
         self._waiting = [*stacks]
         self._options = options
-        self._max_failures = max_failures
         self._running: dict[int, Sequence[Run]] = {}
-        self._epochs: dict[int, int] = {}  # done by the stack in each slot when it was started
-        self._open = [run for stack in stacks for run in stack]
-        kept = sum(run.is_finished for run in runs)
-        self._display = Display(console, len(environments), kept=kept, total=len(runs))
+        self._epochs: dict[int, int] = {}  # that each slot's stack had had when it was started
+        self._progress = Progress(runs, len(environments), console, max_failures)
 
     @property
     def failed(self) -> int:
-        return self._display.failed
+        return self._progress.failed
 
     def train(self) -> None:
-        with self._pool, self._display:
+        with self._pool, self._progress:
             while self._waiting or self._running:
                 while self._waiting and self._pool.free:
                     self._start(self._pool.free[0], self._waiting.pop(0))
-                for slot, answer in self._pool.wait(_TICK):
+                for slot, answer in self._pool.wait(TICK):
                     self._take(slot, answer.value, answer.error)
-                    if self.failed >= self._max_failures:
-                        self._display.say(STOPS_HERE)
+                    if self._progress.stops():
                         return
-                self._announce()
-                shown = {slot: self._going_on(stack) for slot, stack in self._running.items()}
-                running = {slot: left[0] for slot, left in shown.items() if left}
-                self._display.refresh(running, [run for run in self._open if run not in running.values()])
+                self._end_finished()
+                self._progress.refresh()
 
     def _start(self, slot: int, stack: Sequence[Run]) -> None:
         self._running[slot] = stack
         self._epochs[slot] = _epochs(stack)
         configs = [run.config for run in stack]
         self._pool.start(slot, _attempt, configs, self._options, output=stack[0].folder.log_file)
-        self._display.say(f"started   a stack of {len(stack)} runs, from {stack[0].name} to {stack[-1].name}")
+        waiting = set(self._progress.waiting)  # another sweep may have finished a run since the stacks were planned
+        for run in stack:
+            if run in waiting:
+                self._progress.start(run, slot, announce=False)
+        self._progress.say(f"started   a stack of {len(stack)} runs, from {stack[0].name} to {stack[-1].name}")
 
-    def _going_on(self, stack: Sequence[Run]) -> list[Run]:
-        return [run for run in stack if run in self._open]
-
-    def _announce(self) -> None:
-        for run in [run for stack in self._running.values() for run in self._going_on(stack)]:
+    def _end_finished(self) -> None:
+        for run in self._progress.running:
             if run.is_finished:
-                self._open.remove(run)
-                self._display.ended(run)
+                self._progress.end(run)
 
     def _take(self, slot: int, refused: Mapping[str, str] | None, error: str | None) -> None:
-        self._announce()
-        stack = self._running.pop(slot)
-        left = self._going_on(stack)
-        if error and _epochs(stack) > self._epochs[slot]:
-            # It got further since it was started: what ended it may have been an accident.
-            self._display.say(f"the stack of {len(stack)} runs ended early and goes on: {last_line(error)}")
+        self._end_finished()
+        stack, left = self._running.pop(slot), self._progress.at(slot)
+        for run in left:
+            self._progress.wait(run)
+        if error and left and _epochs(stack) > self._epochs[slot]:
+            # The stack got further since it was started, so an accident may have ended it.
+            self._progress.say(f"the stack of {len(stack)} runs ended early and goes on: {last_line(error)}")
             self._waiting.insert(0, left)
             return
-        self._open = [run for run in self._open if run not in left]
-        if error:
-            self._display.say(f"the stack of {len(stack)} runs failed, so they are trained singly: {last_line(error)}")
+        if error and left:
+            text = f"the stack of {len(stack)} runs failed, so they are trained singly: {last_line(error)}"
+            self._progress.say(text)
         for run in left:
             reason = (refused or {}).get(run.folder.path.name)
             if reason and not run.is_busy:
                 run.fail(reason)
-                self._display.ended(run)
+                self._progress.end(run)
 
 
 def _epochs(stack: Sequence[Run]) -> int:
