@@ -16,7 +16,6 @@ import pytest
 import torch
 from scipy import stats
 
-from lr_lab.population import training as module
 from lr_lab.population.network import Population
 from lr_lab.population.training import Options, train_stack
 from lr_lab.run import parts
@@ -457,12 +456,3 @@ def test_with_dropout_members_are_single_runs_in_distribution(run_config: Config
         assert found[key].std() < 3 * expected[key].std() < 9 * found[key].std(), key
     # The test could fail: it tells a stack without dropout from single runs with it.
     assert stats.ttest_rel(other["train_loss"], expected["train_loss"]).pvalue < 1e-4
-
-
-def test_the_fastest_convolution_is_measured_only_where_it_may_differ(grid: Callable[..., list[Config]]) -> None:
-    config = grid("any")[0]
-    data = parts.build_data(config)
-    data.setup()
-    member = module._member(config, data)
-    assert module._convolution([member], data, Options()) == "grouped"
-    assert module._convolution([member], data, Options(convolution="matmul")) == "matmul"

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from lr_lab.benchmark.run import Case
 from lr_lab.population.network import CONVOLUTIONS, Population
-from lr_lab.population.training import largest_that_fits
+from lr_lab.population.trials import largest_that_fits
 from lr_lab.run import parts
 from lr_lab.run.config import compose
 from lr_lab.run.folder import RunFolder, run_path, write_csv

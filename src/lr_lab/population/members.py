@@ -1,0 +1,120 @@
+"""The runs that are trained as one: each is a member with a folder, a schedule and a record of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lr_lab.data.in_memory import InMemoryDataModule
+from lr_lab.errors import RunBusy, Unwritable, UserError
+from lr_lab.population.network import Population
+from lr_lab.run import parts
+from lr_lab.run.folder import FINISHED, RunFolder, run_path
+from lr_lab.run.recorder import RunRecord, device_name
+from lr_lab.run.summary import summarise
+from lr_lab.schedule.position import Position
+
+Config = Mapping[str, Any]
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How stacks are trained. The results depend on these only by rounding.
+
+    Attributes:
+        convolution: one of `CONVOLUTIONS`; None: on a GPU the fastest, measured at the start, else "grouped".
+        graphs: CUDA graphs on a GPU.
+        compiled: torch.compile.
+        max_members: of one stack; None: as many as fit into the memory of a GPU.
+    """
+
+    convolution: str | None = None
+    graphs: bool = True
+    compiled: bool = False
+    max_members: int | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a stack."""
+
+    config: Config
+    folder: RunFolder
+    position: Position
+    record: RunRecord
+
+    @property
+    def name(self) -> str:
+        return self.folder.path.name
+
+
+def enter(config: Config, held: ExitStack) -> bool:
+    """Locks the run for this process until `held` ends; False if it is finished, busy elsewhere or begun singly."""
+    folder = RunFolder(run_path(config))
+    if (folder.result() or {}).get("status") in FINISHED:
+        return False
+    if folder.checkpoint_file.exists() or folder.previous_checkpoint_file.exists():
+        return False
+    try:
+        held.enter_context(folder.training(config, blank=summarise(config, [])))
+    except RunBusy:
+        return False
+    # Another process may have finished it between the first look and the lock.
+    return (folder.result() or {}).get("status") not in FINISHED
+
+
+def build_member(config: Config, data: InMemoryDataModule) -> Member:
+    """The member for a run.
+
+    Raises:
+        UserError: a part of the run does not fit the data.
+    """
+    if data.smallest_batch == 1:
+        parts.check_smallest_batch(config, parts.build_network(config, data), data)
+    folder = RunFolder(run_path(config))
+    record = RunRecord(folder, config, data, trained_as="population")
+    record.device = device_name(data.device)
+    return Member(config, folder, parts.build_schedule(config, data.steps_per_epoch).position, record)
+
+
+@contextmanager
+def refusing(refused: dict[str, str], names: Sequence[str]) -> Iterator[None]:
+    """Notes a UserError for these runs, so that the others are trained. An unwritable folder ends all of them."""
+    try:
+        yield
+    except Unwritable:
+        raise
+    except UserError as error:
+        refused |= dict.fromkeys(names, str(error))
+
+
+def populate(
+    members: Sequence[Member],
+    data: InMemoryDataModule,
+    convolution: str,
+    options: Options,
+    state: State | None = None,
+) -> Population:
+    """The stack of the members at their initial weights, or in a state."""
+    # A state overwrites the initial weights, so one network can stand for all.
+    nets = [parts.build_network(member.config, data) for member in members[: 1 if state else None]]
+    net = parts.build_network(members[0].config, data)
+    population = Population(
+        parts.build_module(members[0].config, net, data, members[0].position.rate),
+        nets * (len(members) if state else 1),
+        [member.config["optimizer"] for member in members],
+        data,
+        [member.config["seed"] for member in members],
+        torch.bfloat16 if members[0].config["trainer"]["precision"] == "bf16-mixed" else None,
+        convolution,
+        options.graphs,
+        options.compiled,
+    )
+    if state:
+        population.load_state_dict(state)
+    return population
