@@ -63,7 +63,7 @@ class LocalLauncher(SweepLauncher):
         Args:
             modules: for the server to import, beside those that every run needs.
         """
-        start_server([*PRELOAD, *modules], _target_modules(configs))
+        start_server([*PRELOAD, *modules], _targets(configs))
         with console.status("Starting: torch is imported once, for all runs."):
             gpus = _look_ahead(configs)
         return self._environments(gpus)
@@ -96,12 +96,12 @@ class LocalLauncher(SweepLauncher):
         return [returns[number] for number in range(len(jobs))]
 
 
-def _target_modules(config: Any) -> set[str]:
-    """The modules of all classes that a configuration names."""
+def _targets(config: Any) -> set[str]:
+    """All classes that a configuration names."""
     if isinstance(config, Mapping):
-        own = {config["_target_"].rpartition(".")[0]} if "_target_" in config else set()
-        return own.union(*map(_target_modules, config.values()))
-    return set().union(*map(_target_modules, config)) if isinstance(config, list | tuple) else set()
+        own = {config["_target_"]} if "_target_" in config else set()
+        return own.union(*map(_targets, config.values()))
+    return set().union(*map(_targets, config)) if isinstance(config, list | tuple) else set()
 
 
 def cpu_cores() -> int:

@@ -1,15 +1,15 @@
-"""Imported by the server of processes, to import what the runs of a sweep name.
+"""The server of processes imports this module to load the classes that the runs of a sweep name.
 
-The server itself would end with a module that has an error in it. Here it is passed over, and the run that needs it
-says what is wrong.
+A module with an error in it would end the server. This module skips it, and the run that needs it says what is wrong.
 """
 
 import contextlib
 import importlib
 import os
 
-OTHERS = "LR_LAB_PRELOAD"
+TARGETS = "LR_LAB_PRELOAD"
 
-for _name in os.environ.get(OTHERS, "").split():
+for _target in os.environ.get(TARGETS, "").split():
+    _module, _, _name = _target.rpartition(".")
     with contextlib.suppress(Exception):
-        importlib.import_module(_name)
+        getattr(importlib.import_module(_module), _name)  # a package of ours loads a part when its name is read

@@ -42,15 +42,15 @@ class Answer:
     error: str | None = None
 
 
-def start_server(preload: Sequence[str], others: Collection[str] = ()) -> None:
+def start_server(preload: Sequence[str], targets: Collection[str] = ()) -> None:
     """Starts the server, which imports modules while this process goes on. Only the first call counts.
 
     Args:
-        preload: what has to be importable.
-        others: what may be a person's own, and is left to whoever needs it if it cannot be imported.
+        preload: modules that must be importable.
+        targets: classes, as `module.Class`. They may be a person's own; the server skips one that cannot be imported.
     """
     _shorten_socket_paths()
-    os.environ[preloader.OTHERS] = " ".join(sorted(others))
+    os.environ[preloader.TARGETS] = " ".join(sorted(targets))
     _CONTEXT.set_forkserver_preload([*preload, preloader.__name__])
     with _interrupts_held():
         multiprocessing.forkserver.ensure_running()
