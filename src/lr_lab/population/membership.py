@@ -1,4 +1,4 @@
-"""Which runs can be trained as one stack; needs no torch."""
+"""The rule that decides which runs share a stack. Needs no torch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from lr_lab.run.folder import identity
 
-# What the members of a stack may each have in their own way.
+# Settings in which the members of a stack may differ.
 _OWN = ("lr", "sequence", "warmup", "strategy", "seed", "init_from")
 _OWN_IN_OPTIMIZER = ("momentum", "weight_decay")
 
-# What src/lr_lab/population/optimizers.py knows of an optimizer beside them; members of a stack share it.
+# Further settings that optimizers.py implements; all members of a stack share their values.
 _SHARED_IN_OPTIMIZER = {
     "torch.optim.SGD": {"nesterov"},
     "torch.optim.Adam": {"betas", "eps"},
@@ -22,7 +22,7 @@ _TRAINER = {"_target_", "accelerator", "devices", "precision"}
 
 
 def shared_settings(optimizer: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The part of an optimizer's configuration that members of a stack have in common; None: it cannot be stacked."""
+    """The part of an optimizer's configuration that members of a stack share; None if it cannot be stacked."""
     own = {"weight_decay"} if "Adam" in optimizer["_target_"] else set(_OWN_IN_OPTIMIZER)
     shared = {key: value for key, value in optimizer.items() if key not in own | {"_target_", "_partial_"}}
     if not shared.keys() <= _SHARED_IN_OPTIMIZER.get(optimizer["_target_"], set()):
@@ -31,10 +31,10 @@ def shared_settings(optimizer: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def stack_key(config: Mapping[str, Any]) -> str | None:
-    """Equal for runs that can be members of one stack; None for a run that has to be trained singly.
+    """A key that runs of one stack have in common; None for a run that must be trained singly.
 
-    Members share network, data, batch size, epochs, precision and kind of optimizer. A run with probes, with an
-    optimizer that cannot be stacked or with more asked of the Trainer than a device and a precision is trained singly.
+    Members share network, data, batch size, epochs, precision and kind of optimizer. A run is trained singly if it has
+    probes, an optimizer that cannot be stacked, or Trainer settings other than device and precision.
     """
     optimizer, trainer = config["optimizer"], config["trainer"]
     shared = shared_settings(optimizer)

@@ -36,7 +36,7 @@ class MatmulConv2d(nn.Conv2d):
 
     @staticmethod
     def expresses(module: nn.Module) -> bool:
-        """Whether a module is a convolution of the kind that this one is written for."""
+        """True if a module is a convolution that this one can compute."""
         return (
             type(module) is nn.Conv2d
             and (module.groups, module.dilation, module.padding_mode) == (1, (1, 1), "zeros")

@@ -35,7 +35,7 @@ def stacked_optimizer(configs: Sequence[Mapping[str, Any]], parameters: Sequence
 
 
 class StackedOptimizer(ABC):
-    """What the stacked optimizers share.
+    """The part that the stacked optimizers share.
 
     Args:
         parameters: (members, ...) each.

@@ -1,4 +1,4 @@
-"""What a person sees of a sweep while it trains, read from the run folders.
+"""The lines that show a sweep while it trains, read from the run folders.
 
 On a terminal: a line for the sweep and one for each slot, and above them a line for each run that has ended. Without
 one: a line for each run that starts or ends.

@@ -1,4 +1,4 @@
-"""What the launchers have in common: from Hydra's jobs to the runs of a sweep, and back to Hydra's job returns."""
+"""The part that all launchers share: from Hydra's jobs to the runs of a sweep, and back to Hydra's job returns."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RunFailed(Exception):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: like Ctrl-C, but for the exit code."""
+    """SIGTERM stopped the sweep. It differs from Ctrl-C only in the exit code."""
 
 
 class SweepLauncher(Launcher):
@@ -106,7 +106,7 @@ class SweepLauncher(Launcher):
 
 
 def describes_run(config: DictConfig) -> bool:
-    """Whether a composed configuration is one of conf/train.yaml."""
+    """True if a configuration was composed from conf/train.yaml."""
     return config.hydra.job.config_name == "train" and {"names", "study", "output_dir"} <= set(config)
 
 

@@ -19,11 +19,11 @@ _STYLES = {"completed": "green", "diverged": "yellow", "failed": "red"}
 
 
 def sweep_table(rows: Sequence[Mapping[str, Any]], settings: Sequence[str] = ()) -> Table:
-    """One row per run: rate, strategy and what else the sweep varies, then what came out.
+    """One row per run: rate, strategy, the other settings that vary, then the results.
 
     Args:
-        rows: results, as in result.json; beside its keys those of `settings`.
-        settings: keys of further columns that tell the runs apart.
+        rows: results as in result.json, with the values of `settings` added.
+        settings: keys of further columns, one for each setting that varies.
     """
     columns: dict[str, tuple[str, Callable[[Any], str]]] = {"lr": ("rate", _rate), "strategy": ("strategy", str)}
     columns |= {key: (key, str) for key in settings if key not in columns}
@@ -49,7 +49,7 @@ def sweep_table(rows: Sequence[Mapping[str, Any]], settings: Sequence[str] = ())
             heading, justify="left" if is_text and key != "lr" else "right", vertical="bottom", no_wrap=True
         )
     for row in rows:
-        if row.get("sequence") == "constant":  # it advances, and its rate stays
+        if row.get("sequence") == "constant":  # n advances, but the rate stays
             row = {**row, "lr_updates": None}
         *cells, status = ("" if row.get(key) is None else show(row[key]) for key, (_, show) in columns.items())
         if status == "diverged":
@@ -63,7 +63,7 @@ def _rate(lr: float) -> str:
 
 
 def report_outcome(runs: Sequence[Run], console: Console) -> int:
-    """Writes results.csv of every study of the sweep and prints what became of its runs.
+    """Writes results.csv of every study of the sweep and prints how its runs ended.
 
     Returns:
         How many runs failed.
@@ -74,7 +74,7 @@ def report_outcome(runs: Sequence[Run], console: Console) -> int:
     results = [run.result() for run in runs]
     rows = [{**run.settings, **result} for run, result in zip(runs, results, strict=True)]
     table = sweep_table(rows, list(dict.fromkeys(key for run in runs for key in run.settings)))
-    # A table wider than the terminal is better wrapped by it than cut short.
+    # If the table is wider than the terminal, let the terminal wrap it: rich would cut cells short.
     whole = Measurement.get(console, console.options.update_width(1000), table).maximum
     console.width = max(whole, console.width)
     console.print(table)

@@ -1,4 +1,4 @@
-"""How long the rest of a sweep takes, judged by the epochs that its runs have had."""
+"""The time that a sweep still takes, estimated from the epochs that its runs have had."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 
 class Pace:
-    """How long epochs take, from the results of the runs that have had some: for the time left."""
+    """The seconds that epochs take, learned from results."""
 
     def __init__(self) -> None:
         self._seconds: dict[tuple[Any, ...], dict[str, float]] = {}
 
     def observe(self, result: Mapping[str, Any]) -> None:
-        """Takes in a result.json, finished or not; a later one of the same run replaces an earlier."""
+        """Adds a result.json, finished or not. A later one of the same run replaces an earlier one."""
         if result.get("wall_seconds") and result["epochs_run"]:
             kind = self._seconds.setdefault(self._kind(result), {})
             kind[result["config_hash"]] = result["wall_seconds"] / result["epochs_run"]
 
     def seconds_left(self, result: Mapping[str, Any], since: float = 0.0) -> float | None:
-        """Seconds that a run still takes, by its own pace, or that of its like, or of all; None if none is known.
+        """Seconds that a run still takes, by its own pace, that of similar runs or that of all; None if none is known.
 
         Args:
-            result: of the run, as far as it has come.
+            result: of the run so far.
             since: seconds since its last epoch ended.
         """
         like = self._seconds.get(self._kind(result), {})
@@ -40,11 +40,11 @@ class Pace:
 
 
 def time_left(running: Iterable[float], waiting: Iterable[float], slots: int) -> float:
-    """Seconds until the last run ends, if each that waits takes, in turn, the first slot to become free.
+    """Seconds until the last run ends, if each waiting run takes, in turn, the first slot that becomes free.
 
     Args:
         running: seconds left of each run that is training.
-        waiting: seconds that each run will take that is not.
+        waiting: seconds that each waiting run will take.
         slots: runs at a time; at least as many as are running.
     """
     free = list(running)

@@ -36,7 +36,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 
 @dataclass(frozen=True)
 class Answer:
-    """How a call ended: with a value, or with what went wrong, in words."""
+    """The value that a call returned, or the reason why it returned none, in words."""
 
     value: Any = None
     error: str | None = None
@@ -66,7 +66,7 @@ def _shorten_socket_paths() -> None:
 
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """What is started in this block never sees the Ctrl-C that a terminal sends to all: we end it ourselves."""
+    """Processes started in this block ignore the Ctrl-C that a terminal sends to all; this module ends them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -78,8 +78,8 @@ def _interrupts_held() -> Iterator[None]:
 def _main_left_out() -> Iterator[None]:
     """Processes started in this block do not import this program's main module again.
 
-    They need nothing of it: what they call comes by name from what the server has imported, or by value. And what they
-    would import is the program as it is on disk by then, perhaps in the middle of an edit.
+    They do not need it: a function arrives by value, or by its name in a module that the server has imported. And they
+    would import the program as it is on disk by then, perhaps in the middle of an edit.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -114,12 +114,12 @@ class Pool:
         return [slot for slot in range(len(self._environments)) if slot not in self._children]
 
     def start(self, slot: int, function: Callable[..., Any], *arguments: Any, output: Path | None = None) -> None:
-        """Calls `function(*arguments)` in a free slot; what it prints is appended to `output`, if given."""
+        """Calls `function(*arguments)` in a free slot and appends its printed lines to `output`, if given."""
         environment = {**os.environ, **self._environments[slot]}
         self._children[slot] = _Child(cloudpickle.dumps((function, arguments)), environment, output)
 
     def wait(self, timeout: float | None = None) -> list[tuple[int, Answer]]:
-        """Waits for a call to end, for `timeout` seconds at most; the calls that have, with their slots."""
+        """Waits at most `timeout` seconds for a call to end; (slot, answer) of each call that has ended."""
         deadline = None if timeout is None else time.monotonic() + timeout
         ended: list[tuple[int, Answer]] = []
         while not ended and (timeout is None or timeout >= 0):
@@ -182,7 +182,7 @@ def ending(code: int | None) -> str:
 
 
 def _serve(call: bytes, environment: Mapping[str, str], output: Path | None, answers: Connection) -> None:
-    """What a child does: one call, in the caller's present environment, for no longer than the caller lives."""
+    """Runs in a child: makes one call in the caller's present environment. The child ends when the caller does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
@@ -196,7 +196,7 @@ def _serve(call: bytes, environment: Mapping[str, str], output: Path | None, ans
     answers.send_bytes(answer)
     sys.stdout.flush()
     sys.stderr.flush()
-    # Without the interpreter's farewell: a library's thread that hangs there would hold the slot.
+    # Skip the interpreter's shutdown: a library's thread that hangs there would hold the slot.
     os._exit(0)
 
 
@@ -211,7 +211,7 @@ def _redirect(output: Path) -> None:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    except OSError:  # a full disk; the call itself will find out and say so
+    except OSError:  # a full disk; the call itself will report it
         file = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -1,4 +1,4 @@
-"""The runs of a sweep: which they are, what is missing of them, how they ended. Shared by all launchers; no torch."""
+"""The runs of a sweep, as their folders show them. All launchers share this module; it does not load torch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Run:
 
     Args:
         config: its resolved configuration.
-        settings: what the sweep varies, as a person typed it: ``{"lr": "0.1", "model.dropout": "0.5"}``.
+        settings: the varied settings, as a person typed them: ``{"lr": "0.1", "model.dropout": "0.5"}``.
 
     Attributes:
         jobs: numbers of the jobs that ask for it, in the order of the command line.
-        folder: where it leaves what it leaves.
-        error: why it failed in this sweep; known here even if the disk could not take it.
+        folder: of its files.
+        error: why it failed in this sweep; known here even if the disk is full.
     """
 
     def __init__(self, config: Mapping[str, Any], settings: Mapping[str, str]) -> None:
@@ -35,11 +35,11 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What tells it from the others of its sweep, in a few words."""
+        """The settings that distinguish it within its sweep, in a few words."""
         return " ".join(f"{key}={value}" for key, value in self.settings.items()) or self.folder.path.name
 
     def result(self) -> dict[str, Any]:
-        """The content of its result.json, or what is known without one; a failure in this sweep goes before both."""
+        """The content of its result.json, or a summary of its configuration. A failure in this sweep overrides both."""
         result = self.folder.result() or {**summarise(self.config, []), "status": "missing"}
         return result | {"status": FAILED, "error": self.error} if self.error else result
 
@@ -49,7 +49,7 @@ class Run:
 
     @property
     def is_busy(self) -> bool:
-        """Whether another process is training it at this moment."""
+        """True while another process trains it."""
         try:
             with self.folder.locked():
                 return False
@@ -57,10 +57,10 @@ class Run:
             return True
 
     def fail(self, reason: str) -> None:
-        """Notes why it failed, also in its folder, unless that cannot be written or another process trains it."""
+        """Notes why it failed. Its folder notes it too, if it can be written and no other process trains it."""
         self.error = reason
         noted = (self.folder.result() or {}).get("error")
-        # The process that failed may have noted it itself, with more or less of the traceback.
+        # The process that failed may have noted the same error already, with a longer or shorter traceback.
         if not noted or last_line(noted) != last_line(reason):
             with contextlib.suppress(UserError), self.folder.training(self.config, summarise(self.config, [])):
                 raise UserError(reason)

@@ -1,7 +1,7 @@
 """The runs of a sweep as jobs of a Slurm cluster, submitted through submitit.
 
-What became of a run is read from its folder, and which jobs still exist from squeue; nothing asks for an accounting
-database. Jobs outlive the command that submitted them: started again, it finds them and waits for them.
+The launcher reads results from the run folders and the jobs that still exist from squeue, so it needs no accounting
+database. Jobs outlive the command that submitted them: started again, the command finds them and waits for them.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class _Sweep:
         self._jobs: dict[Run, Job] = {}
         self._vanished: set[Run] = set()  # their jobs were gone from the queue at the last look
         self._said: set[str] = set()
-        self._room = math.inf  # more jobs than this the cluster has refused
+        self._room = math.inf  # the cluster refused more jobs than this
         slots = resources.parallel or sum(not run.is_finished for run in runs)
         self._progress = Progress(runs, slots, console)
 
@@ -160,7 +160,7 @@ class _Sweep:
         self._jobs[run] = job
 
     def _is_elsewhere(self, run: Run) -> bool:
-        """Whether a process that is not a job of this sweep trains the run, or has finished it since."""
+        """True if a process that is not a job of this sweep trains the run, or has finished it."""
         if run.is_finished:
             self._progress.end(run)
             return True
@@ -170,10 +170,10 @@ class _Sweep:
         return False
 
     def _submit(self, book: JobBook, runs: Sequence[Run]) -> None:
-        """Submits runs as one job array and notes their jobs; puts it off if the cluster takes no more for now.
+        """Submits runs as one job array and notes their jobs. If the queue is full, the runs wait.
 
         Raises:
-            Refused: it takes none although no job of this sweep is in its queue.
+            Refused: the cluster takes no job although none of this sweep is in its queue.
         """
         if not runs or len(self._jobs) >= self._room:
             return
@@ -244,9 +244,9 @@ class _Sweep:
 
 
 def _ending(job: Job, state: JobState | None, folder: Path) -> str:
-    """Why a run has no result, in words."""
+    """The reason why a run has no result."""
     how = "left the queue (cancelled?)" if state is None else f"ended as {state.name}"
-    if state and state.name == "FAILED":  # for the other states it is why the job once had to wait
+    if state and state.name == "FAILED":  # in other states the reason says why the job once had to wait
         how += f" ({state.reason})"
     output = folder / f"{job.number}_0_log.out"
     return f"Slurm job {job.number} {how} before the run was done" + (f"; see {output}" if output.exists() else "")

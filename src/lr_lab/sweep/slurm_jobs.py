@@ -1,4 +1,4 @@
-"""Jobs of a Slurm cluster: what they do, how they get into the queue, and which of them trains which run."""
+"""Jobs of a Slurm cluster: their work, their submission, and the book of which job trains which run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from submitit import SlurmExecutor
     from submitit.core.utils import DelayedSubmission
 
-# States that a job does not leave (squeue's manual, JOB STATE CODES). One that is requeued is in none of them.
+# States that a job does not leave (squeue's manual, JOB STATE CODES). A requeued job is in none of them.
 _ENDED = (
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
     *("PREEMPTED", "REVOKED", "TIMEOUT"),
@@ -43,7 +43,7 @@ class Refused(UserError):
 
 @dataclass(frozen=True)
 class JobState:
-    """What squeue says of a job: a word such as RUNNING, and the reason for it, "None" if there is none."""
+    """The state that squeue gives, such as RUNNING, and its reason; "None" if there is no reason."""
 
     name: str
     reason: str
@@ -77,7 +77,7 @@ def parse_queue(text: str) -> dict[str, JobState]:
 
 @dataclass(frozen=True)
 class Training:
-    """What a job does: it trains one run from where that stands, and leaves the rest to the run's folder.
+    """The work of a job: it trains one run from its last epoch on and leaves the results in the run's folder.
 
     Args:
         config: the resolved configuration of the run.
@@ -91,7 +91,7 @@ class Training:
         """Returns the status of the run.
 
         Raises:
-            RuntimeError: it failed, which its folder says by now; this is for Slurm.
+            RuntimeError: the run failed. Its folder says so already; the exception tells Slurm.
         """
         import torch
 
@@ -104,17 +104,17 @@ class Training:
         raise RuntimeError(reason)
 
     def checkpoint(self) -> DelayedSubmission:
-        """What the job does when it comes back from the queue; submitit asks near the time limit."""
+        """The work of the job after it was requeued; submitit asks for it near the time limit."""
         from submitit.core.utils import DelayedSubmission
 
         return DelayedSubmission(self)
 
 
 def submit(executor: SlurmExecutor, work: Sequence[Callable[[], Any]]) -> list[str]:
-    """Submits calls through a submitit.SlurmExecutor, several as one job array; the numbers of their jobs.
+    """Submits calls as one job array; the numbers of their jobs.
 
     Raises:
-        Refused: sbatch does not take them; in its own words.
+        Refused: sbatch rejects them; the message quotes it.
         UserError: the executor's folder cannot be written.
     """
     from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -134,7 +134,7 @@ def submit(executor: SlurmExecutor, work: Sequence[Callable[[], Any]]) -> list[s
 
 @contextlib.contextmanager
 def _as_if_outside_jobs() -> Iterator[None]:
-    """Hides the variables of the job that this process may itself be in: srun in a new job would obey them."""
+    """Hides the variables of a job that this process runs in: srun in a new job would obey them."""
     from submitit.helpers import clean_env
 
     configuration = {name: os.environ[name] for name in ("SLURM_CONF",) if name in os.environ}
@@ -162,7 +162,7 @@ def written(file: Path) -> int | None:
 
 
 def cancel_line(numbers: Iterable[str]) -> str:
-    """What to type to cancel jobs; array elements together, quoted for the shell: ``scancel 12 '13_[0-2,7]'``."""
+    """The command that cancels jobs, elements of an array together: ``scancel 12 '13_[0-2,7]'``."""
     arrays: dict[str, list[int]] = defaultdict(list)
     for number in numbers:
         base, _, index = number.partition("_")
@@ -184,8 +184,8 @@ class Job:
 
     Attributes:
         number: as squeue has it.
-        written: when the run's result.json, if it had one then, had been written (nanoseconds): what a job leaves is
-            newer.
+        written: when the run's result.json was last written before the job (nanoseconds), if there was one. The job's
+            own result is newer.
     """
 
     number: str
@@ -193,13 +193,13 @@ class Job:
 
 
 class JobBook:
-    """Which job each run of a study was last given to: ``<study>/.slurm/jobs.json``.
+    """The last job of each run of a study, kept in ``<study>/.slurm/jobs.json``.
 
     Args:
         study: the folder of the study.
 
     Attributes:
-        folder: where also submitit keeps what it needs, and the jobs' output.
+        folder: of the book; submitit keeps its files and the jobs' output there too.
     """
 
     def __init__(self, study: Path) -> None:
@@ -208,7 +208,7 @@ class JobBook:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other sweeps from giving runs of the study to jobs meanwhile.
+        """Keeps other sweeps from submitting runs of the study inside the block.
 
         Raises:
             UserError: the folder cannot be written.

@@ -1,4 +1,4 @@
-"""The runs of a sweep trained many at once: as stacks, one per GPU (or CPU core), and singly what cannot be stacked."""
+"""The runs of a sweep trained as stacks, one per GPU or CPU core; runs that cannot be stacked are trained singly."""
 
 from __future__ import annotations
 
@@ -169,10 +169,10 @@ def _epochs(stack: Sequence[Run]) -> int:
 
 
 def plan_stacks(runs: Sequence[Run], slots: int) -> list[list[Run]]:
-    """The stacks that the unfinished runs of a sweep are to be trained in; those left out are trained singly.
+    """The stacks of a sweep's unfinished runs. Runs in none of them are trained singly.
 
-    Runs that can share a stack are spread evenly over the slots. Which goes where does not depend on what is finished,
-    so that a sweep started again finds its stacks again.
+    Runs that can share a stack are spread evenly over the slots. A run's stack does not depend on which runs are
+    finished, so a sweep that is started again finds its stacks again.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
