@@ -1,5 +1,7 @@
 """The Schedule in a real Trainer: the rate logged is the rate used, and it is the sequence's."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from lr_lab.errors import UserError
 from lr_lab.run import parts
@@ -16,7 +19,7 @@ from lr_lab.run.recorder import Recorder
 from lr_lab.run.training import train
 from lr_lab.schedule.callback import Schedule
 from lr_lab.schedule.sequences import Exponential, Inverse
-from lr_lab.schedule.strategies import Cutoff, Epoch, EveryStep, Plateau, Strategy
+from lr_lab.schedule.strategies import Cutoff, Epoch, EveryStep, Oscillate, Plateau, Strategy
 
 Configure = Callable[..., dict[str, Any]]
 
@@ -206,3 +209,82 @@ def test_what_cannot_work_in_their_module_is_said(
 ) -> None:
     with pytest.raises(UserError, match=sentence):
         fit(module, Schedule(Exponential(lr=0.1), strategy), tmp_path, max_epochs=2)
+
+
+class Swinging(Theirs):
+    """Its loss rises at every other validation, whenever those come."""
+
+    def validation_step(self, batch: list[torch.Tensor], _: int) -> None:
+        self.log("val_loss", 1.0 + self.trainer.global_step // 2 % 2 + self.trainer.global_step / 100)
+
+
+@pytest.mark.parametrize("when", [{"check_val_every_n_epoch": 2}, {"val_check_interval": 1}, {}])
+def test_every_checkpoint_resumes_exactly_wherever_it_was_written(when: dict[str, Any], tmp_path: Path) -> None:
+    def schedule() -> Schedule:
+        return Schedule(Exponential(lr=0.1), Oscillate())
+
+    kept = ModelCheckpoint(tmp_path / "kept", save_top_k=-1, filename="{step}")
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(8, 4)), batch_size=4)
+    quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    used = GroupRates()
+    whole = pl.Trainer(**quiet, accelerator="cpu", max_epochs=6, callbacks=[schedule(), used, kept], **when)
+    whole.fit(Swinging(), loader, loader)
+    assert len(set(used.rates)) > 1
+    files = sorted((tmp_path / "kept").glob("*.ckpt"))
+    assert len(files) >= 3
+    for file in files:
+        rest = fit(Swinging(), schedule(), tmp_path, max_epochs=6, ckpt_path=file, **when)
+        assert rest == used.rates[int(file.stem.removeprefix("step=")) :]
+
+
+def test_steps_of_several_optimizers_are_refused(tmp_path: Path) -> None:
+    class Two(Theirs):
+        def __init__(self) -> None:
+            super().__init__()
+            self.automatic_optimization = False
+
+        def configure_optimizers(self) -> Any:
+            return [torch.optim.SGD(part.parameters(), lr=0.1) for part in (self.first, self.second)]
+
+    with pytest.raises(UserError, match="needs one optimizer, and Two has 2, whose steps Lightning counts together"):
+        fit(Two(), Schedule(Exponential(lr=0.1), EveryStep()), tmp_path, max_epochs=1)
+
+
+_TWO_PROCESSES = """
+import lr_lab, sys, pathlib, torch, pytorch_lightning as pl
+from lr_lab.schedule import Exponential, Oscillate, Schedule
+
+class Module(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.line = torch.nn.Linear(4, 1)
+    def training_step(self, batch, _):
+        return self.line(batch[0]).square().mean()
+    def validation_step(self, batch, _):  # the loss rises for the first process and falls, by half, for the other
+        self.log("val_loss", self.trainer.global_step * (1.0 if self.global_rank == 0 else -0.5))
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+class Rates(pl.Callback):
+    rates = []
+    def on_train_epoch_start(self, trainer, module):
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(16, 4)), batch_size=4)
+trainer = pl.Trainer(
+    max_epochs=4, strategy="ddp", devices=2, accelerator="cpu", logger=False, enable_checkpointing=False,
+    enable_progress_bar=False, enable_model_summary=False,
+    callbacks=[Schedule(Exponential(lr=1.0), Oscillate()), Rates()],
+)
+trainer.fit(Module(), loader, loader)
+pathlib.Path(sys.argv[1], str(trainer.global_rank)).write_text(repr(Rates.rates))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_move_alike(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_TWO_PROCESSES)
+    subprocess.run([sys.executable, program, tmp_path], check=True, capture_output=True, timeout=200)
+    rates = [(tmp_path / rank).read_text() for rank in "01"]
+    assert rates == [repr([1.0, 1.0, 0.9, 0.9**2])] * 2
