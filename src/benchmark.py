@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import hydra
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
-from lr_lab.benchmark.run import benchmark
+from lr_lab.program import program
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="benchmark")
+@program("benchmark")
 def main(cfg: DictConfig) -> None:
+    from lr_lab.benchmark.run import benchmark
+
     benchmark(cfg)
 
 

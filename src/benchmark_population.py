@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import hydra
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
-from lr_lab.benchmark.population import benchmark
+from lr_lab.program import program
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="benchmark_population")
+@program("benchmark_population")
 def main(cfg: DictConfig) -> None:
+    from lr_lab.benchmark.population import benchmark
+
     benchmark(cfg)
 
 

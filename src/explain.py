@@ -2,7 +2,10 @@
 
 import sys
 
-from lr_lab.curves.cli import main
+from lr_lab.program import answered
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with answered():
+        from lr_lab.curves.cli import main
+
+        sys.exit(main())

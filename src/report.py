@@ -9,11 +9,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import hydra
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from lr_lab.errors import UserError
+from lr_lab.program import program
 from lr_lab.report import page
 from lr_lab.report import tables as report_tables
 from lr_lab.report.advice import advise, headline, missing, outcomes
@@ -149,25 +149,21 @@ def _say(made: page.Report, folder: Path) -> None:
     print(f"The report is {folder / 'index.html'}.")
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="report")
+@program("report")
 def main(cfg: DictConfig) -> None:
+    if OmegaConf.is_missing(cfg, "study"):
+        raise UserError("Name the study to report on: python -m src.report study=decay_mnist")
+    made, folder = report(
+        str(cfg.study),
+        Path(cfg.output_dir),
+        Path(cfg.results) if cfg.results else None,
+        Path(cfg.report_dir) if cfg.report_dir else None,
+    )
     try:
-        if OmegaConf.is_missing(cfg, "study"):
-            raise UserError("Name the study to report on: python -m src.report study=decay_mnist")
-        made, folder = report(
-            str(cfg.study),
-            Path(cfg.output_dir),
-            Path(cfg.results) if cfg.results else None,
-            Path(cfg.report_dir) if cfg.report_dir else None,
-        )
-        try:
-            _say(made, folder)
-            sys.stdout.flush()
-        except BrokenPipeError:  # the report is written; whoever reads what is said, head say, has read enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes as it ends
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _say(made, folder)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the report is written; whoever reads what is said, head say, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes as it ends
 
 
 if __name__ == "__main__":

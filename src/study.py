@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-
-import hydra
-from omegaconf import DictConfig, OmegaConf
+from typing import TYPE_CHECKING, Any
 
 from lr_lab.checks import check_whole_number
 from lr_lab.errors import UserError
-from lr_lab.run.config import CONFIG_DIR
-from lr_lab.study.study_file import read_study
-from lr_lab.sweep.budget import Limit, hours, train_until_decided
-from lr_lab.sweep.races import train_until_best
+from lr_lab.program import program
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def run(options: dict[str, Any]) -> None:
@@ -25,6 +21,11 @@ def run(options: dict[str, Any]) -> None:
     Raises:
         UserError: an option is not usable, or the study cannot be trained; the sentence says what to do.
     """
+    from lr_lab.run.config import CONFIG_DIR
+    from lr_lab.study.study_file import read_study
+    from lr_lab.sweep.budget import Limit, hours, train_until_decided
+    from lr_lab.sweep.races import train_until_best
+
     name, output_dir = str(options["study"]), Path(options["output_dir"])
     for key in ("seeds", "more_seeds"):
         check_whole_number(key, options[key], 1, optional=True)
@@ -43,19 +44,14 @@ def run(options: dict[str, Any]) -> None:
     subprocess.run(command, cwd=CONFIG_DIR.parent, check=False)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="study")
+@program("study", interrupted="Interrupted; the same command goes on from here.")
 def main(cfg: DictConfig) -> None:
-    try:
-        if OmegaConf.is_missing(cfg, "study"):
-            raise UserError("Name the study to train: python -m src.study study=decay_mnist")
-        options: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
-        run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from here.", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+    from omegaconf import OmegaConf
+
+    if OmegaConf.is_missing(cfg, "study"):
+        raise UserError("Name the study to train: python -m src.study study=decay_mnist")
+    options: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+    run(options)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ import pytest
 from conftest import REPOSITORY
 
 from lr_lab.errors import UserError
+from lr_lab.run import lr_find as module
 from lr_lab.run.config import compose
 from lr_lab.run.folder import RunFolder, run_path
+from lr_lab.run.lr_find import losses_at, range_test, result_folder, training_command
 from lr_lab.run.training import train
-from src import lr_find as module
-from src.lr_find import losses_at, range_test, result_folder, training_command
 
 Configure = Callable[..., dict[str, Any]]
 
@@ -30,7 +30,7 @@ def range_config(run_config: Configure) -> Configure:
     """A function of overrides: the configuration of a short range test, of which `changes` are made."""
 
     def configuration(*overrides: str, **changes: Any) -> dict[str, Any]:
-        return run_config("model.width=0.5", *overrides) | {"range_test": SETTINGS | changes}
+        return run_config("model.width=0.5", *overrides) | {"lr_find": SETTINGS | changes}
 
     return configuration
 
@@ -56,7 +56,7 @@ def test_it_ends_where_the_loss_blows_up(range_config: Configure) -> None:
 
 def test_from_the_command_line(tmp_path: Path) -> None:
     asked = ["optimizer=momentum", "lr=5", "data.limit=256", "model.width=0.5", f"output_dir={tmp_path}"]
-    settings = [f"range_test.{key}={value}" for key, value in SETTINGS.items()]
+    settings = [f"lr_find.{key}={value}" for key, value in SETTINGS.items()]
     command = [sys.executable, "-m", "src.lr_find", *asked, *settings, "trainer.accelerator=cpu"]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=250)
     assert answer.returncode == 0, answer.stderr
@@ -80,7 +80,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
 
 
 def test_the_limit_at_the_start_is_that_of_the_sharpness_there(range_config: Configure) -> None:
-    _, sentences = range_test(range_config(repeats=1))
+    sentences = range_test(range_config(repeats=1)).sentences
     found = re.search(r"sharpness is ([\d.]+), .* up to the rate ([\d.]+);", " ".join(sentences))
     assert found
     assert float(found[1]) * float(found[2]) == pytest.approx(2, rel=0.1)
@@ -109,23 +109,25 @@ def test_losses_are_kept_as_far_as_any_network_came(range_config: Configure, mon
 
 
 def test_adam_has_no_limit_before_it_starts(range_config: Configure) -> None:
-    rate, sentences = range_test(range_config("optimizer=adam", lr_min=1e-6, repeats=1))
-    assert 1e-5 < rate < 0.1
-    assert "sharpness" not in " ".join(sentences)
+    test = range_test(range_config("optimizer=adam", lr_min=1e-6, repeats=1))
+    assert 1e-5 < test.suggested < 0.1
+    assert "sharpness" not in " ".join(test.sentences)
 
 
 def test_the_command_repeats_what_was_tested() -> None:
-    overrides = ["data=mnist", "lr=0.3", "range_test.steps=500", "+range_test.x=1", "data.root=a folder"]
+    overrides = ["data=mnist", "lr=0.3", "lr_find.steps=500", "+lr_find.x=1", "data.root=a folder"]
     assert training_command(0.04567, overrides) == "python -m src.train data=mnist 'data.root=a folder' lr=0.046"
 
 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"lr_min": 0.0}, "0 < lr_min < lr_max"),
+        ({"lr_min": 0.0}, "lr_min=0.0 .* above 0"),
         ({"lr_min": 1.0, "lr_max": 0.1}, "0 < lr_min < lr_max"),
         ({"steps": 50}, "steps=50 .* at least 100"),
         ({"repeats": 0}, "repeats=0 .* at least 1"),
+        ({"repeats": True}, "repeats=True .* at least 1"),
+        ({"lr_max": True}, "lr_max=True .* above 0"),
         ({"blow_up": 1.0}, "above 1"),
         ({"stepz": 500}, "nothing else; look at stepz"),
     ],
@@ -135,12 +137,12 @@ def test_settings_that_allow_no_test(range_config: Configure, settings: dict[str
         range_test(range_config(**settings))
 
 
-@pytest.mark.parametrize("left_out", ["range_test", "lr_min"])
+@pytest.mark.parametrize("left_out", ["lr_find", "lr_min"])
 def test_settings_that_are_left_out(range_config: Configure, left_out: str) -> None:
     config = range_config()
-    if left_out == "range_test":
-        del config["range_test"]
+    if left_out == "lr_find":
+        del config["lr_find"]
     else:
-        del config["range_test"][left_out]
-    with pytest.raises(UserError, match=r"^range_test.*"):
+        del config["lr_find"][left_out]
+    with pytest.raises(UserError, match=r"^lr_find.*"):
         range_test(config)

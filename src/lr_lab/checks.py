@@ -1,16 +1,51 @@
-"""Checks of values that a person gives. No torch."""
+"""Checks of values that a person gives: whole numbers, numbers, fractions and choices. No torch.
+
+Every check raises `NotAllowed` with one sentence: the value, and what is allowed.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from lr_lab.errors import UserError
+from lr_lab.errors import NotAllowed
+
+
+def is_whole_number(value: Any, least: int) -> bool:
+    """Whether `value` is an int of at least `least`; True and False are not numbers."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is a finite int or float; True and False are not numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_whole_number(name: str, value: Any, least: int, optional: bool = False) -> None:
-    """Raises UserError unless `value` is a whole number of at least `least`, or None if optional."""
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    """Raises NotAllowed unless `value` is a whole number of at least `least`, or None if optional."""
+    if not (is_whole_number(value, least) or (optional and value is None)):
         choice = ", or null" if optional else ""
-        raise UserError(f"{name}={value} is not allowed; give a whole number of at least {least}{choice}.")
+        raise NotAllowed(f"{name}={value} is not allowed; give a whole number of at least {least}{choice}.")
+
+
+def check_number(name: str, value: Any, allowed: str, valid: Callable[[float], bool]) -> None:
+    """Raises NotAllowed unless `value` is a finite number and `valid`; `allowed` says that in words."""
+    if not (is_number(value) and valid(value)):
+        raise NotAllowed(f"{name}={value} is not allowed; give {allowed}.")
+
+
+def check_fraction(name: str, value: Any) -> None:
+    """Raises NotAllowed unless `value` is a number from 0 to 1."""
+    check_number(name, value, "a number from 0 to 1", lambda x: 0 <= x <= 1)
+
+
+def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
+    """Raises NotAllowed unless `value` is one of the choices; true is not 1."""
+    if not any(value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in choices):
+        raise NotAllowed(f"{name}={value} is not allowed; choose one of {', '.join(map(_typed, choices))}.")
+
+
+def _typed(choice: Any) -> str:
+    """A choice as YAML has it."""
+    return {"None": "null", "True": "true", "False": "false"}.get(str(choice), str(choice))

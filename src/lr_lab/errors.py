@@ -1,12 +1,18 @@
 """What a person did that cannot work, said to them."""
 
+import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 _SHOWN = 5
 
 
 class UserError(Exception):
     """One sentence for a person: what is wrong, what is allowed, what to do. Shown without a traceback."""
+
+
+class NotAllowed(UserError, ValueError):
+    """A value is refused. A ValueError too, as Python code that calls the library expects."""
 
 
 class Unwritable(UserError):
@@ -26,3 +32,9 @@ def listed(items: Sequence[object]) -> str:
     """At most five of them, for a sentence: "a, b, c, d, e and 3 more"."""
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return ", ".join(map(str, items[:_SHOWN])) + more
+
+
+def end(error: object) -> NoReturn:
+    """Ends the process as every program answers a mistake: one sentence on standard error, exit code 2."""
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)

@@ -68,7 +68,7 @@ def test_a_loss_that_never_rises_is_said_to() -> None:
     reading = read(RATES, [valley(1e-2, 1e3)])
     assert not reading.rose
     assert reading.largest_stable == reading.rates[-1]
-    assert "raise range_test.lr_max" in " ".join(sentences(reading, adaptive=False))
+    assert "raise lr_find.lr_max" in " ".join(sentences(reading, adaptive=False))
 
 
 def test_blowing_up() -> None:
@@ -92,7 +92,7 @@ def test_a_fall_of_a_fiftieth_counts(lowest: float, helps: bool) -> None:
 def test_no_rate_helps() -> None:
     with pytest.raises(UserError, match="never fell"):
         read(RATES, [np.full(300, 2.3)])
-    with pytest.raises(UserError, match=r"lower range_test\.lr_min"):
+    with pytest.raises(UserError, match=r"lower lr_find\.lr_min"):
         read(RATES, [np.array([2.3] * 10 + [math.nan])])
 
 

@@ -371,7 +371,7 @@ def test_what_cannot_work_is_one_sentence_before_anything_is_trained(
     (tmp_path / "broken.py").write_text("SGD = undefined")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     done = program(f"output_dir={tmp_path}", *overrides)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(said)
     assert done.stderr.count("\n") == 1
@@ -473,7 +473,7 @@ def test_a_full_disk_is_one_sentence_and_spoils_nothing(tmp_path: Path) -> None:
     overrides = ["lr=0.1,0.03,0.01,0.003", "epochs=2", "data.limit=128", f"output_dir={disk}"]
     try:
         done = program(*overrides)
-        assert done.returncode == 1
+        assert done.returncode in (1, 2)  # 2 if the disk does not even take the table
         assert "Traceback" not in done.stdout + done.stderr
         assert "No space left on device" in done.stdout
         for file in disk.glob("first_look/*/result.json"):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
-import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +17,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lr_lab.errors import UserError, first_line
-from lr_lab.run.command_line import tidied
+from lr_lab.run.command_line import did_you_mean
 
 CONFIG_DIR = Path(__file__).resolve().parents[3] / "conf"
 
-# What a configuration of conf/train.yaml holds; the range test adds its own group.
+# What a configuration of conf/train.yaml holds; the range test adds lr_find.
 _KEYS = (
     *("lr", "epochs", "batch_size", "seed", "study", "output_dir", "init_from"),
     *("data", "augment", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "trainer", "analysis"),
 )
-# What else may stand on a command line.
-_MORE_KEYS = ("range_test", "experiment", "hydra")
 # Groups that name a class. Warmup and augment may be none, and of probes there may be several.
 _PARTS = ("data", "model", "optimizer", "sequence", "strategy", "trainer")
 # What belongs to a run and not to a part of it: the part's key -> what to give instead.
@@ -48,11 +43,9 @@ _ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 _PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need its losses scaled, in probes and range tests too
 _PROFILERS = (None, "simple", "advanced", "pytorch")
 
-# Options that make Hydra print something and do nothing else.
-_PRINTING = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
-
 # The report's names of its sequences (Yang & Huang 2019, section 3.1), for those who type them.
 _RENAMED = {("sequence", "step"): "staircase", ("strategy", "step"): "every_step"}
+_RENAMED_KEYS = {"range_test": "lr_find"}
 _ALIASES = {"seq1": "inverse", "seq2": "inverse_sqrt", "seq3": "exponential", "seq4": "cyclic"}
 
 
@@ -115,7 +108,7 @@ def _check_keys(config: dict[str, Any]) -> None:
         if key not in config:
             raise UserError(f"{key} is missing; a run cannot do without, so leave out ~{key}.")
     for key in config:
-        _check_key(key, "names", "range_test")
+        _check_key(key, _KEYS, "names", "lr_find")
     for key in ("names", "analysis"):
         if not isinstance(config[key], dict):
             raise UserError(f"{key}={config[key]} is not what conf/train.yaml has there; leave {key}= out.")
@@ -169,12 +162,13 @@ def check_name(key: str, value: Any) -> None:
         raise UserError(f"{key}={value!r} is not a name; give a folder's name, such as {key}=first_look.")
 
 
-def _check_key(key: str, *others: str) -> None:
+def _check_key(key: str, keys: Sequence[str], *others: str) -> None:
     """Raises UserError for a key that no configuration has: Hydra lets anybody add one with a plus."""
-    if key not in (*_KEYS, *others):
-        close = difflib.get_close_matches(key, _KEYS, n=1)
-        hint = f"; did you mean {close[0]}?" if close else "."
-        raise UserError(f"{key} is not a key of a run; allowed are {', '.join(_KEYS)}{hint}")
+    if key in _RENAMED_KEYS and _RENAMED_KEYS[key] in keys:
+        raise UserError(f"{key} is called {_RENAMED_KEYS[key]} now; type that.")
+    if key not in (*keys, *others):
+        what = "key of a run" if "lr" in keys else "key of this program"
+        raise UserError(f"{key} is not a {what}; allowed are {', '.join(keys)}{did_you_mean(key, keys)}")
 
 
 def _sequence_name(config: dict[str, Any]) -> str:
@@ -212,40 +206,31 @@ def _check_whole_number(key: str, value: Any, least: int) -> None:
         raise UserError(f"{key}={value} is not allowed; give a whole number of at least {least}.")
 
 
-def start(main: Callable[[], object], when_interrupted: str) -> None:
-    """Runs a program of hydra.main's, once every choice on its command line is known to exist.
-
-    Args:
-        when_interrupted: what a person is told who stops it with Ctrl-C.
-    """
-    try:
-        if any(flag in sys.argv for flag in _PRINTING):
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader who leaves, as head does, has read enough
-        sys.argv[1:] = tidied(sys.argv[1:], (*_KEYS, *_MORE_KEYS))
-        check_choices(sys.argv[1:])
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        print(when_interrupted, file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+def keys_of(program: str) -> tuple[str, ...]:
+    """The keys that a person may set at the top of conf/<program>.yaml."""
+    if program == "train":
+        return _KEYS
+    own = tuple(str(key) for key in OmegaConf.load(CONFIG_DIR / f"{program}.yaml") if key not in ("defaults", "hydra"))
+    return (*_KEYS, *own) if program == "lr_find" else own
 
 
-def check_choices(arguments: Sequence[str]) -> None:
+def check_choices(arguments: Sequence[str], program: str = "train") -> None:
     """Refuses, in a sentence, a choice on the command line that no file in conf/ answers to.
 
     Hydra would say the same over several lines and, in a sweep, only when it comes to that run.
 
     Args:
         arguments: the command line, such as ``["-m", "strategy=epoch,cutof"]``.
+        program: whose command line it is.
 
     Raises:
-        UserError: a group has no such choice.
+        UserError: a group has no such choice, or the program no such key.
     """
+    keys = keys_of(program)
     for argument in arguments:
         group, separator, choices = argument.partition("=")
         if separator and not group.startswith(("-", "~", "hydra")):
-            _check_key(group.lstrip("+").partition("@")[0].partition(".")[0], *_MORE_KEYS)
+            _check_key(group.lstrip("+").partition("@")[0].partition(".")[0], keys, "experiment")
         folder = CONFIG_DIR / group.lstrip("+")
         # Hydra and its plugins have choices of their own in Hydra's groups.
         if (
@@ -260,6 +245,5 @@ def check_choices(arguments: Sequence[str]) -> None:
             if (group, choice.strip()) in _RENAMED:
                 raise UserError(f"{group}={choice} is called {group}={_RENAMED[group, choice.strip()]} now; type that.")
             if choice.strip() not in (*known, ""):
-                close = difflib.get_close_matches(choice, known, n=1)
-                hint = f"; did you mean {close[0]}?" if close else "."
+                hint = did_you_mean(choice, known)
                 raise UserError(f"{group}={choice} is not a choice; allowed are {', '.join(known)}{hint}")

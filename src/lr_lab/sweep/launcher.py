@@ -20,7 +20,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, end
 from lr_lab.run.config import check_name, resolve
 from lr_lab.run.folder import write_text
 from lr_lab.run.training import FAILED, objective
@@ -92,7 +92,7 @@ class SweepLauncher(Launcher):
                 code = 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
             failures = report_outcome(runs, console)
         except UserError as error:
-            sys.exit(f"error: {error}")
+            end(error)
         except KeyboardInterrupt:  # before the runs were known, or while the table was printed
             sys.exit(128 + signal.SIGINT)
         if code is None and failures and self.config.hydra.sweeper._target_.endswith(".BasicSweeper"):
@@ -125,7 +125,7 @@ def _check_sweep(config: DictConfig) -> None:
         check_name("output_dir", config.output_dir)
         write_text(Path(config.hydra.sweep.dir) / "multirun.yaml", OmegaConf.to_yaml(config))
     except UserError as error:
-        sys.exit(f"error: {error}")
+        end(error)
 
 
 def task_config(job: DictConfig) -> DictConfig:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 from rich.console import Console
 
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, end
 from lr_lab.run.training import FAILED
 from lr_lab.sweep.launcher import SweepLauncher
 from lr_lab.sweep.progress import Progress
@@ -61,7 +60,7 @@ class SlurmLauncher(SweepLauncher):
             _Sweep(self.resources, runs, console).train()
 
     def launch_others(self, jobs: Sequence[DictConfig]) -> Sequence[JobReturn]:
-        sys.exit("error: hydra/launcher=slurm only trains the runs of src.train; choose hydra/launcher=local.")
+        end("hydra/launcher=slurm only trains the runs of src.train; choose hydra/launcher=local.")
 
 
 def _check_tools() -> None:
