@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lr_lab.checks import check_whole_number
+from lr_lab.checks import check_number, check_whole_number
 from lr_lab.errors import UserError
 from lr_lab.program import program
 
@@ -33,8 +33,7 @@ def run(options: dict[str, Any]) -> None:
     study = read_study(CONFIG_DIR, name)
     if study is None:
         margin = options["matters"] or 0.0
-        if isinstance(margin, bool) or not isinstance(margin, int | float) or margin < 0:
-            raise UserError(f"matters={margin} is not allowed; give a difference of at least 0, such as 0.002.")
+        check_number("matters", margin, "a difference of at least 0, such as 0.002", lambda x: x >= 0)
         train_until_best(output_dir / name, limit.hours, limit.seeds, margin)
     elif study.reads:
         print(f"{name} trains nothing: it reads {' and '.join(study.reads)}.")

@@ -2,22 +2,25 @@
 
 from typing import Any
 
+from lr_lab.checks import is_number, is_whole_number
+from lr_lab.errors import NotAllowed
+
 
 def check_arguments(
     network: str, min_size: int, in_channels: Any, size: Any, classes: Any, width: Any, dropout: Any
 ) -> None:
-    """Raise ValueError for the first argument that no such network can be built from.
+    """Raise NotAllowed, which is a ValueError, for the first argument that no such network can be built from.
 
     `min_size` is the smallest image side, in pixels, that the network's poolings do not shrink to nothing.
     """
     counts = {"in_channels": (in_channels, 1), "size": (size, min_size), "classes": (classes, 2)}
     for name, (value, least) in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"{network} needs {name} to be a whole number of at least {least}, not {value!r}.")
-    if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width < float("inf"):
-        raise ValueError(f"{network} needs width to be a number above 0, such as 0.5 or 2, not {width!r}.")
-    if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout < 1:
-        raise ValueError(f"{network} needs dropout to be a probability in [0, 1), not {dropout!r}.")
+        if not is_whole_number(value, least):
+            raise NotAllowed(f"{network} needs {name} to be a whole number of at least {least}, not {value!r}.")
+    if not (is_number(width) and width > 0):
+        raise NotAllowed(f"{network} needs width to be a number above 0, such as 0.5 or 2, not {width!r}.")
+    if not (is_number(dropout) and 0 <= dropout < 1):
+        raise NotAllowed(f"{network} needs dropout to be a probability in [0, 1), not {dropout!r}.")
 
 
 def scaled(width: float, *units: int) -> list[int]:

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lr_lab.checks import is_number, is_whole_number
+from lr_lab.errors import NotAllowed
 from lr_lab.models.arguments import check_arguments, scaled
 
 POOLED = 3
@@ -81,11 +83,11 @@ class PlainCNN(nn.Module):
 
 
 def _check_start(depth: Any, batch_norm: Any, gain: Any, bias: Any) -> None:
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
-        raise ValueError(f"plain_cnn needs depth to be a whole number of at least 1, not {depth!r}.")
+    if not is_whole_number(depth, 1):
+        raise NotAllowed(f"plain_cnn needs depth to be a whole number of at least 1, not {depth!r}.")
     if not isinstance(batch_norm, bool):
-        raise ValueError(f"plain_cnn needs batch_norm to be true or false, not {batch_norm!r}.")
-    if isinstance(gain, bool) or not isinstance(gain, int | float) or not 0 < gain < float("inf"):
-        raise ValueError(f"plain_cnn needs gain to be a number above 0, such as 0.41, not {gain!r}.")
-    if isinstance(bias, bool) or not isinstance(bias, int | float) or not abs(bias) < float("inf"):
-        raise ValueError(f"plain_cnn needs bias to be a finite number, such as 0 or -10, not {bias!r}.")
+        raise NotAllowed(f"plain_cnn needs batch_norm to be true or false, not {batch_norm!r}.")
+    if not (is_number(gain) and gain > 0):
+        raise NotAllowed(f"plain_cnn needs gain to be a number above 0, such as 0.41, not {gain!r}.")
+    if not is_number(bias):
+        raise NotAllowed(f"plain_cnn needs bias to be a finite number, such as 0 or -10, not {bias!r}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -16,7 +15,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from lr_lab.errors import UserError, first_line
+from lr_lab.checks import check_choice, check_number, check_whole_number, is_number
+from lr_lab.errors import NotAllowed, UserError, first_line
 from lr_lab.run.command_line import did_you_mean
 
 CONFIG_DIR = Path(__file__).resolve().parents[3] / "conf"
@@ -73,14 +73,12 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     if isinstance(config["data"].get("images"), str):  # whether typed with a slash at its end or not, it is one folder
         config["data"]["images"] = os.path.normpath(config["data"]["images"])
     tolerance = config["analysis"].get("convergence_tolerance")
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
-        raise UserError(
-            f"analysis.convergence_tolerance={tolerance} is not allowed; give a part of all images, such as 0.01."
-        )
+    part = "a part of all images, such as 0.01"
+    check_number("analysis.convergence_tolerance", tolerance, part, lambda x: 0 < x < 1)
     if not isinstance(config["init_from"], str | None):
         raise UserError(f"init_from={config['init_from']} is not a file; name one of initial weights, or null.")
     for key, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-        _check_whole_number(key, config[key], least)
+        check_whole_number(key, config[key], least)
     for key in ("study", "output_dir"):
         check_name(key, config[key])
     if "/" in config["study"] or config["study"].startswith("."):
@@ -146,9 +144,7 @@ def _check_trainer(trainer: dict[str, Any]) -> None:
         "benchmark": (None, True, False),
     }
     for key, allowed in choices.items():
-        if trainer.get(key, allowed[0]) not in allowed:
-            words = ", ".join("null" if choice is None else str(choice).lower() for choice in allowed)
-            raise UserError(f"trainer.{key}={trainer[key]} is not allowed; choose one of {words}.")
+        check_choice(f"trainer.{key}", trainer.get(key, allowed[0]), allowed)
     if trainer["devices"] not in (1, "1"):
         raise UserError(
             f"trainer.devices={trainer['devices']} is not 1: one run trains on one device; "
@@ -196,14 +192,9 @@ def compose(*overrides: str) -> dict[str, Any]:
 
 
 def _rate(lr: Any) -> float:
-    if isinstance(lr, bool) or not isinstance(lr, int | float) or not (lr > 0 and math.isfinite(lr)):
-        raise UserError(f"lr={lr} is not a learning rate; give a finite number above 0, such as lr=0.01.")
+    if not (is_number(lr) and lr > 0):
+        raise NotAllowed(f"lr={lr} is not a learning rate; give a finite number above 0, such as lr=0.01.")
     return float(lr)
-
-
-def _check_whole_number(key: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{key}={value} is not allowed; give a whole number of at least {least}.")
 
 
 def keys_of(program: str) -> tuple[str, ...]:

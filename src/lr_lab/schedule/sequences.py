@@ -5,7 +5,7 @@ negative. It depends on ``n`` alone, whatever was asked before. ``lr`` is r_0, e
 `WarmupStableDecay` and `Warmup`, which first rise to it, and where a scheduler of torch starts elsewhere.
 
 A sequence that ends has a field ``total``, the number of advances until the end; from position ``total`` on
-it keeps its last rate. Constructors raise ValueError, in one sentence, for a value that is not allowed.
+it keeps its last rate. Constructors raise NotAllowed, a ValueError, in one sentence, for a value that is not allowed.
 """
 
 import importlib
@@ -15,21 +15,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lr_lab.checks import is_number, is_whole_number
+from lr_lab.errors import NotAllowed
 
-def check_number(name: str, value: object, allowed: str, valid: Callable[[float], bool]) -> None:
-    """Raise ValueError unless ``value`` is a finite number and ``valid``; ``allowed`` says that in words."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or not valid(value):
-        raise ValueError(f"{name} must be {allowed}, not {value!r}")
+
+def check_number(name: str, value: Any, allowed: str, valid: Callable[[float], bool]) -> None:
+    """Raise NotAllowed unless ``value`` is a finite number and ``valid``; ``allowed`` says that in words."""
+    if not (is_number(value) and valid(value)):
+        raise NotAllowed(f"{name} must be {allowed}, not {value!r}")
 
 
 def check_whole(name: str, value: object, least: int, meaning: str) -> None:
-    """Raise ValueError unless ``value``, which counts ``meaning``, is an integer of at least ``least``."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} ({meaning}) must be a whole number of at least {least}, not {value!r}")
+    """Raise NotAllowed unless ``value``, which counts ``meaning``, is an integer of at least ``least``."""
+    if not is_whole_number(value, least):
+        raise NotAllowed(f"{name} ({meaning}) must be a whole number of at least {least}, not {value!r}")
 
 
 def check_fraction(name: str, value: object) -> None:
-    """Raise ValueError unless ``value`` is a number from 0 to 1."""
+    """Raise NotAllowed unless ``value`` is a number from 0 to 1."""
     check_number(name, value, "a number from 0 to 1", lambda x: 0 <= x <= 1)
 
 
@@ -292,7 +295,7 @@ class WarmupStableDecay(EndingSequence):
         for name in ("warmup", "decay", "start_factor", "end_factor"):
             check_fraction(f"sequence.{name}", getattr(self, name))
         if self.warmup + self.decay > 1:
-            raise ValueError(
+            raise NotAllowed(
                 f"sequence.warmup and sequence.decay must add up to at most 1, not {self.warmup!r} + {self.decay!r}"
             )
 
@@ -362,13 +365,13 @@ class TorchScheduler(Sequence):
         except (ImportError, AttributeError, ValueError):
             kind = None
         if not (isinstance(kind, type) and issubclass(kind, torch.optim.lr_scheduler.LRScheduler)):
-            raise ValueError(
+            raise NotAllowed(
                 "sequence.scheduler must be the dotted path of a torch scheduler, such as "
                 f"torch.optim.lr_scheduler.StepLR, not {scheduler!r}"
             )
         for parent in kind.__mro__:
             if parent.__name__ in _NO_SEQUENCES:
-                raise ValueError(f"{class_name} cannot be a sequence: it {_NO_SEQUENCES[parent.__name__]}")
+                raise NotAllowed(f"{class_name} cannot be a sequence: it {_NO_SEQUENCES[parent.__name__]}")
 
         self.name = f"torch-{class_name}"
         self._lr = lr
@@ -380,9 +383,9 @@ class TorchScheduler(Sequence):
             self(100)  # some options fail at a later step only, e.g. gamma=-1 of StepLR at its first drop
         except Exception as error:  # whatever torch raises for an option it cannot use
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise ValueError(f"{class_name} does not work with {options}: {reason}") from error
+            raise NotAllowed(f"{class_name} does not work with {options}: {reason}") from error
         if getattr(self._scheduler, "cycle_momentum", False):
-            raise ValueError(
+            raise NotAllowed(
                 f"{class_name} would also move the momentum, which a sequence does not: set cycle_momentum=false"
             )
 
@@ -391,7 +394,7 @@ class TorchScheduler(Sequence):
         if -1e-12 * self._lr < rate < 0:  # LinearLR multiplies step by step, and meets an end of 0 but for rounding
             return 0.0
         if not math.isfinite(rate) or rate < 0:
-            raise ValueError(f"{self.name} gives the rate {rate!r}; a rate must be finite and at least 0")
+            raise NotAllowed(f"{self.name} gives the rate {rate!r}; a rate must be finite and at least 0")
         return rate
 
     def __call__(self, n: int) -> float:

@@ -22,6 +22,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
+from lr_lab.errors import NotAllowed
 from lr_lab.schedule.sequences import check_number, check_whole
 
 State = dict[str, float]
@@ -58,7 +59,7 @@ class ComparingStrategy(Strategy):
 
     def __post_init__(self) -> None:
         if self.baseline not in ("first_epoch", "untrained"):
-            raise ValueError(f"strategy.baseline must be first_epoch or untrained, not {self.baseline!r}")
+            raise NotAllowed(f"strategy.baseline must be first_epoch or untrained, not {self.baseline!r}")
 
     def most_advances(self, epochs: int, steps_per_epoch: int) -> int:
         return epochs if self.baseline == "untrained" else max(epochs - 1, 1)
@@ -133,7 +134,7 @@ class Plateau(Strategy):
         check_whole("strategy.cooldown", self.cooldown, 0, "epochs after an advance that are not counted")
         check_number("strategy.threshold", self.threshold, "a number of at least 0", lambda x: x >= 0)
         if self.threshold_mode not in ("rel", "abs"):
-            raise ValueError(f"strategy.threshold_mode must be rel or abs, not {self.threshold_mode!r}")
+            raise NotAllowed(f"strategy.threshold_mode must be rel or abs, not {self.threshold_mode!r}")
 
     def __call__(self, state: State | None, epoch: int, val_loss: float) -> tuple[State, bool]:
         # "best" is missing until there is a finite loss: JSON has no infinity.

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from lr_lab.checks import check_whole_number
+from lr_lab.checks import check_number, check_whole_number
 from lr_lab.errors import UserError
 from lr_lab.run.folder import FINISHED
 from lr_lab.run.summary import SETTING_KEYS
@@ -232,8 +232,7 @@ def _check_numbers(file: str, study: Study) -> None:
     if unknown := sorted(set(mapping(f"{file}, budget", study.budget)) - {"seeds", "hours"}):
         raise UserError(f"{file}, budget has {', '.join(unknown)}; allowed are seeds and hours.")
     for key, value in [*mapping(f"{file}, matters", study.matters).items(), *study.budget.items()]:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise UserError(f"{file}: {key}={value} is not allowed; give a number above 0.")
+        check_number(f"{file}: {key}", value, "a number above 0", lambda x: x > 0)
 
 
 def discover(name: str, results: pd.DataFrame) -> Study:

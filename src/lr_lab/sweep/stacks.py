@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lr_lab.checks import check_whole_number
+from lr_lab.checks import check_choice, check_whole_number
 from lr_lab.errors import Unwritable, UserError
 from lr_lab.population.membership import stack_key
 from lr_lab.run.folder import run_path
@@ -70,10 +70,7 @@ class PopulationLauncher(LocalLauncher):
             "compiled": (True, False),
         }
         for name, allowed in choices.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                words = ", ".join("null" if choice is None else str(choice).lower() for choice in allowed)
-                raise UserError(f"hydra.launcher.{name}={value} is not allowed; choose one of {words}.")
+            check_choice(f"hydra.launcher.{name}", getattr(self, name), allowed)
         check_whole_number("hydra.launcher.max_members", self.max_members, least=1, optional=True)
 
 

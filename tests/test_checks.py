@@ -1,0 +1,46 @@
+"""Checks of values: the truth values of Python are ints to Python, and no numbers to a person."""
+
+import math
+from typing import Any
+
+import pytest
+
+from lr_lab.checks import check_choice, check_fraction, check_number, check_whole_number
+from lr_lab.errors import NotAllowed, UserError
+
+
+@pytest.mark.parametrize("value", [True, False, None, 0, 1.0, "1", math.nan])
+def test_what_is_not_a_whole_number_of_at_least_1(value: Any) -> None:
+    with pytest.raises(NotAllowed, match=rf"^steps={value} is not allowed; give a whole number of at least 1\.$"):
+        check_whole_number("steps", value, 1)
+
+
+def test_whole_numbers() -> None:
+    check_whole_number("steps", 1, 1)
+    check_whole_number("steps", None, 1, optional=True)
+    with pytest.raises(NotAllowed, match="at least 1, or null"):
+        check_whole_number("steps", True, 1, optional=True)
+
+
+@pytest.mark.parametrize("value", [True, None, "0.5", math.nan, math.inf, -0.1, 1.1])
+def test_what_is_not_a_fraction(value: Any) -> None:
+    with pytest.raises(NotAllowed, match=rf"^part={value} is not allowed; give a number from 0 to 1\.$"):
+        check_fraction("part", value)
+
+
+def test_numbers() -> None:
+    for value in (0, 1, 0.5):
+        check_fraction("part", value)
+    check_number("rate", 1e300, "a number", lambda x: True)
+
+
+def test_choices_are_told_as_they_are_typed() -> None:
+    check_choice("graphs", False, (None, True, False, "warn"))
+    for value in (1, 0, "true"):
+        with pytest.raises(NotAllowed, match=rf"^graphs={value} .* choose one of null, true, false, warn\.$"):
+            check_choice("graphs", value, (None, True, False, "warn"))
+
+
+def test_a_refused_value_is_an_error_of_a_person_and_of_a_value() -> None:
+    assert issubclass(NotAllowed, UserError)
+    assert issubclass(NotAllowed, ValueError)
