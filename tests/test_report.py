@@ -12,10 +12,10 @@ import pytest
 from synthetic_study import write_decay_study, write_run
 
 from lr_lab.errors import UserError
+from lr_lab.report.making import make_report
 from lr_lab.run.config import CONFIG_DIR
 from lr_lab.study.claims import Claim, read_claims
 from lr_lab.study.study_file import read_study
-from src.report import report
 
 FINALS = {"seq4_cutoff": 0.97, "seq1_epoch": 0.80, "seq3_epoch": 0.95}
 SEEDS = range(5)  # two looks of the study
@@ -32,7 +32,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study of 14 settings with its report."""
     folder = tmp_path_factory.mktemp("outputs")
     write_decay_study(folder, "decay_mnist", FINALS, SEEDS)
-    report("decay_mnist", folder)
+    make_report("decay_mnist", folder)
     return folder
 
 
@@ -98,8 +98,8 @@ def test_one_table_is_enough_for_tables_and_verdicts(outputs: Path, made: Path, 
     file = tmp_path / "runs.csv"
     everything = pd.read_csv(made / "results.csv")
     everything.drop(columns=["setting", "decline", "falls", "early_falls"]).to_csv(file, index=False)
-    made_again, folder = report("decay_mnist", tmp_path, results=file)
-    assert "Left out" not in made_again.facts
+    again, folder = make_report("decay_mnist", tmp_path, results=file)
+    assert "Left out" not in again.facts
     assert folder == tmp_path / "reports" / "decay_mnist_from_table"
     pd.testing.assert_frame_equal(pd.read_csv(folder / "verdicts.csv"), pd.read_csv(made / "verdicts.csv"))
     assert not (folder / "histories.csv.gz").exists()
@@ -107,23 +107,23 @@ def test_one_table_is_enough_for_tables_and_verdicts(outputs: Path, made: Path, 
 
 def test_a_study_that_reads_two_others(outputs: Path) -> None:
     write_decay_study(outputs, "decay_cifar10", {"sgd": 0.6, "adam": 0.6, "seq3_epoch": 0.95}, SEEDS)
-    _, folder = report("decay", outputs)
+    _, folder = make_report("decay", outputs)
     verdict = pd.read_csv(folder / "verdicts.csv").set_index("claim")["verdict"]
     assert verdict["mnist_easier"] == "reproduced"
     assert verdict["more_to_gain"] == "reproduced"
     assert verdict["exponential_accurate"] == "undecided"  # a mean of others has no kin: ranks of 5 seeds do not do
     assert '<a href="../decay_mnist/index.html">' in (folder / "index.html").read_text()
     with pytest.raises(UserError, match="cannot be judged from one table"):
-        report("decay", outputs, results=folder / "verdicts.csv")
+        make_report("decay", outputs, results=folder / "verdicts.csv")
 
 
 def test_any_folder_of_runs_is_a_study_and_made_again_from_what_its_report_kept(tmp_path: Path) -> None:
     for lr in (0.1, 0.2):
         for seed in range(3):
             write_run(tmp_path, "demo", [0.3, 0.5, 0.6 + lr + 0.001 * seed * lr], lr=lr, seed=seed)
-    made, folder = report("demo", tmp_path)
-    assert [table.name for table in made.tables] == ["comparison", "selection"]
-    assert any("extend the grid" in sentence for sentence in made.advice)
+    report, folder = make_report("demo", tmp_path)
+    assert [table.name for table in report.tables] == ["comparison", "selection"]
+    assert any("extend the grid" in sentence for sentence in report.advice)
     assert (folder / "figures" / "curves.svg").exists()
     assert "](figures/curves.png)" in (folder / "report.md").read_text()
     assert "all_val_accuracy" in (folder / "index.html").read_text()
@@ -131,7 +131,7 @@ def test_any_folder_of_runs_is_a_study_and_made_again_from_what_its_report_kept(
     first = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file() and file.suffix != ".html"}
     shutil.rmtree(tmp_path / "demo")
     (folder / "comparison.csv").unlink()
-    report("demo", tmp_path)
+    make_report("demo", tmp_path)
     for file, content in first.items():
         assert file.read_bytes() == content, file.name
 
@@ -139,14 +139,14 @@ def test_any_folder_of_runs_is_a_study_and_made_again_from_what_its_report_kept(
 def test_a_table_without_a_column_that_a_claim_needs(made: Path, tmp_path: Path) -> None:
     pd.read_csv(made / "results.csv").drop(columns="lr_updates").to_csv(tmp_path / "runs.csv", index=False)
     with pytest.raises(UserError, match=r"Claim few_updates: .* has no column lr_updates"):
-        report("decay_mnist", tmp_path, results=tmp_path / "runs.csv")
+        make_report("decay_mnist", tmp_path, results=tmp_path / "runs.csv")
 
 
 def test_runs_of_no_setting_are_left_out_and_counted(made: Path, tmp_path: Path) -> None:
     everything = pd.read_csv(made / "results.csv")
     stray = everything[everything["setting"] == "sgd"].assign(lr=0.5, val_accuracy=1.0, run="stray")
     pd.concat([everything, stray]).to_csv(tmp_path / "runs.csv", index=False)
-    again, folder = report("decay_mnist", tmp_path, results=tmp_path / "runs.csv")
+    again, folder = make_report("decay_mnist", tmp_path, results=tmp_path / "runs.csv")
     assert again.facts["Left out"] == f"{len(SEEDS)} runs that belong to none of the settings"
     pd.testing.assert_frame_equal(pd.read_csv(folder / "verdicts.csv"), pd.read_csv(made / "verdicts.csv"))
 
@@ -154,17 +154,17 @@ def test_runs_of_no_setting_are_left_out_and_counted(made: Path, tmp_path: Path)
 def test_a_failed_run_does_not_hide_the_finished_one(tmp_path: Path) -> None:
     write_run(tmp_path, "demo", [0.3, 0.5, 0.6], lr=0.1)
     write_run(tmp_path, "demo", [0.3, 0.5, 0.6], lr=0.2, status="failed")
-    made, _ = report("demo", tmp_path)
-    assert any("1 failed" in sentence for sentence in made.advice)
-    assert made.facts["Runs"] == "1 completed, 1 failed"
-    assert made.tables[0].frame.set_index("setting")["runs"].to_dict() == {"lr=0.1": 1, "lr=0.2": 0}
+    report, _ = make_report("demo", tmp_path)
+    assert any("1 failed" in sentence for sentence in report.advice)
+    assert report.facts["Runs"] == "1 completed, 1 failed"
+    assert report.tables[0].frame.set_index("setting")["runs"].to_dict() == {"lr=0.1": 1, "lr=0.2": 0}
 
 
 def test_a_study_that_only_explores_says_what_is_missing(tmp_path: Path) -> None:
     names = {"data": "mnist", "optimizer": "adam", "sequence": "constant"}
     write_run(tmp_path, "calibration", [0.5, 0.9], lr=0.001, config={"batch_size": 64}, **names)
-    made, folder = report("calibration", tmp_path)
-    assert made.advice == [
+    report, folder = make_report("calibration", tmp_path)
+    assert report.advice == [
         "24 of 25 settings have no run yet: start the sweep again, it trains only what is missing, and report anew."
     ]
     assert 'id="out"' not in (folder / "index.html").read_text()
@@ -173,12 +173,12 @@ def test_a_study_that_only_explores_says_what_is_missing(tmp_path: Path) -> None
 def test_a_setting_that_never_had_a_finite_loss_does_not_hide_the_others(tmp_path: Path) -> None:
     write_run(tmp_path, "demo", [0.3, 0.5, 0.6], lr=0.1)
     write_run(tmp_path, "demo", [0.1], lr=1e9, val_loss=[float("inf")], train_loss=[float("nan")], status="diverged")
-    _, folder = report("demo", tmp_path)
+    _, folder = make_report("demo", tmp_path)
     names = {"data": "mnist", "optimizer": "adam", "sequence": "constant"}
     for lr, loss in ((0.1, float("inf")), (0.01, 1.0)):
         losses = {"val_loss": [loss] * 3, "train_loss": [loss] * 3}
         write_run(tmp_path, "fixed_mnist", [0.1] * 3, lr=lr, **losses, **names)
-    _, other = report("fixed_mnist", tmp_path)
+    _, other = make_report("fixed_mnist", tmp_path)
     assert (folder / "index.html").exists()
     assert (other / "figures" / "adam.png").exists()
 
@@ -198,8 +198,8 @@ def test_a_choice_that_is_a_list_tells_settings_apart(tmp_path: Path) -> None:
         for seed in range(2)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "runs.csv", index=False)
-    made, _ = report("mine", tmp_path, results=tmp_path / "runs.csv")
-    assert [row[0] for row in made.tables[0].rows] == ["betas=[0.9, 0.999]", "betas=[0.9, 0.99]"]
+    report, _ = make_report("mine", tmp_path, results=tmp_path / "runs.csv")
+    assert [row[0] for row in report.tables[0].rows] == ["betas=[0.9, 0.999]", "betas=[0.9, 0.99]"]
 
 
 def test_a_table_that_says_little_is_enough(tmp_path: Path) -> None:
@@ -209,8 +209,8 @@ def test_a_table_that_says_little_is_enough(tmp_path: Path) -> None:
         for seed in range(2)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "runs.csv", index=False)
-    made, _ = report("mine", tmp_path, results=tmp_path / "runs.csv")
-    assert len(made.tables[0].rows) == 2
+    report, _ = make_report("mine", tmp_path, results=tmp_path / "runs.csv")
+    assert len(report.tables[0].rows) == 2
 
 
 def test_what_only_histories_tell_is_undecided_from_a_table_without_it(tmp_path: Path) -> None:
@@ -220,30 +220,30 @@ def test_what_only_histories_tell_is_undecided_from_a_table_without_it(tmp_path:
         for seed in range(2)
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "runs.csv", index=False)
-    made, _ = report("descent_line", tmp_path, results=tmp_path / "runs.csv")
-    assert {finding.verdict.verdict for finding in made.findings} == {"undecided"}
+    report, _ = make_report("descent_line", tmp_path, results=tmp_path / "runs.csv")
+    assert {finding.verdict.verdict for finding in report.findings} == {"undecided"}
 
 
 def test_the_page_says_which_settings_lack_seeds(tmp_path: Path) -> None:
     for lr, seed in ((0.1, 0), (0.1, 1), (0.2, 0), (0.2, 1), (0.3, 0)):
         write_run(tmp_path, "demo", [0.3, 0.5], lr=lr, seed=seed)
-    made, _ = report("demo", tmp_path)
-    assert made.facts["Seeds"] == "0, 1 (2 settings); 0 (1 setting)"
+    report, _ = make_report("demo", tmp_path)
+    assert report.facts["Seeds"] == "0, 1 (2 settings); 0 (1 setting)"
     shutil.rmtree(tmp_path / "demo" / "sgd-inverse-epoch-lr0.3-seed0")
-    made, _ = report("demo", tmp_path)
-    assert made.facts["Seeds"] == "0, 1"
+    report, _ = make_report("demo", tmp_path)
+    assert report.facts["Seeds"] == "0, 1"
 
 
 def test_one_epoch_is_enough_for_a_report(tmp_path: Path) -> None:
     write_run(tmp_path, "decay_mnist", [0.5], optimizer="adam", sequence="constant", lr=0.001, data="mnist")
-    _, folder = report("decay_mnist", tmp_path)
+    _, folder = make_report("decay_mnist", tmp_path)
     assert (folder / "index.html").exists()
 
 
 def test_runs_on_other_data_are_not_those_of_the_study(tmp_path: Path) -> None:
     write_run(tmp_path, "decay_mnist", [0.5], optimizer="adam", sequence="constant", lr=0.001, data="digits")
     with pytest.raises(UserError, match="no finished run of any of its settings"):
-        report("decay_mnist", tmp_path)
+        make_report("decay_mnist", tmp_path)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
@@ -251,8 +251,8 @@ def test_a_notice_may_be_about_the_configuration(tmp_path: Path, precision: str)
     config = {"trainer": {"precision": precision}, "model": {"dropout": 0}}
     names = {"optimizer": "momentum", "sequence": "constant", "data": "fer2013"}
     write_run(tmp_path, "fer2013", [0.5, 0.6], config=config, **names)
-    made, _ = report("fer2013", tmp_path)
-    assert any("mixed precision" in sentence for sentence in made.headline) is (precision == "bf16-mixed")
+    report, _ = make_report("fer2013", tmp_path)
+    assert any("mixed precision" in sentence for sentence in report.headline) is (precision == "bf16-mixed")
 
 
 def test_what_a_report_kept_stays_until_there_is_something_to_report(tmp_path: Path) -> None:
@@ -261,17 +261,17 @@ def test_what_a_report_kept_stays_until_there_is_something_to_report(tmp_path: P
     kept.write_text("kept")
     write_run(tmp_path, "decay_mnist", [0.5, 0.6], optimizer="adam", sequence="constant", lr=0.001, status="running")
     with pytest.raises(UserError, match="no finished run"):
-        report("decay_mnist", tmp_path)
+        make_report("decay_mnist", tmp_path)
     assert kept.read_text() == "kept"
 
 
 def test_a_study_that_nobody_ran(outputs: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"study=nobody has no runs in .*train it with .python -m src.train -m"):
-        report("nobody", tmp_path)
+        make_report("nobody", tmp_path)
     with pytest.raises(UserError, match=r"python -m src.study study=decay_cifar10"):
-        report("decay_cifar10", tmp_path)
+        make_report("decay_cifar10", tmp_path)
     with pytest.raises(UserError, match=r"there are .*decay_mnist"):
-        report("nobody", outputs)
+        make_report("nobody", outputs)
 
 
 def test_a_mistake_on_the_command_line_is_one_sentence(tmp_path: Path) -> None:

@@ -43,29 +43,26 @@ def illustrations(
 
 
 def test_a_study_without_a_file_gets_curves_and_one_panel_of_all(tmp_path: Path) -> None:
-    made = illustrations(tmp_path)
-    drawing = made.draw()
+    drawn = illustrations(tmp_path).draw()
     assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["curves.png", "curves.svg"]
-    assert all(isinstance(shown, Panel) for shown in made.shown)
-    assert [len(shown.lines) for shown in made.shown] == [2, 2]
-    assert set(drawing.divs) == {"curves", "curves_closer", "all_val_accuracy", "all_val_loss", "all_lr"}
+    assert all(isinstance(shown, Panel) for shown in drawn.shown)
+    assert [len(shown.lines) for shown in drawn.shown] == [2, 2]
+    assert set(drawn.drawing.divs) == {"curves", "curves_closer", "all_val_accuracy", "all_val_loss", "all_lr"}
 
 
 def test_plots_of_one_quantity_share_their_axis(tmp_path: Path) -> None:
     columns = ["train_loss", "val_loss", "val_accuracy"]
     entry = {"name": "three", "kind": "panels", "settings": "*", "columns": columns, "caption": "Three."}
-    made = illustrations(tmp_path, figures=[entry])
-    made.draw()
-    train, val, accuracy = (made._plots[f"three_{column}"].y_range for column in columns)
+    three = illustrations(tmp_path, figures=[entry]).draw().shown[0]
+    assert isinstance(three, Panel)
+    train, val, accuracy = (three.plots[f"three_{column}"].y_range for column in columns)
     assert train is val
     assert train is not accuracy
 
 
 def test_of_many_settings_the_best_are_shown(tmp_path: Path) -> None:
     rates = MOST_CURVES + 5
-    made = illustrations(tmp_path, rates)
-    made.draw()
-    figure, everything = made.shown
+    figure, everything = illustrations(tmp_path, rates).draw().shown
     assert isinstance(figure, Panel)
     assert isinstance(everything, Panel)
     best = [f"lr={number / 100:g}" for number in range(rates - MOST_CURVES_IN_A_FIGURE + 1, rates + 1)]
@@ -88,12 +85,9 @@ def test_lines_of_single_runs_are_a_picture_and_are_left_out_of_a_table_alone(tm
         {"name": "runs", "kind": "seeds", "settings": "*", "columns": ["val_loss", "sharpness"], "caption": "All."},
         {"name": "probes", "kind": "seeds", "settings": "*", "columns": ["sharpness"], "caption": "Not measured."},
     ]
-    made = illustrations(tmp_path, figures=figures)
-    made.draw()
-    assert [each.file.name for each in made.shown if isinstance(each, Picture)] == ["runs.svg"]
-    made = illustrations(tmp_path, figures=figures, with_histories=False)
-    made.draw()
-    assert not made.shown
+    shown = illustrations(tmp_path, figures=figures).draw().shown
+    assert [each.file.name for each in shown if isinstance(each, Picture)] == ["runs.svg"]
+    assert not illustrations(tmp_path, figures=figures, with_histories=False).draw().shown
 
 
 def test_what_was_drawn_before_is_shown_where_the_data_are_not_at_hand(tmp_path: Path) -> None:
@@ -101,9 +95,8 @@ def test_what_was_drawn_before_is_shown_where_the_data_are_not_at_hand(tmp_path:
     illustrations(tmp_path, figures=figures).draw()
 
     def shown() -> list[Picture]:
-        made = illustrations(tmp_path, figures=figures, with_data=False)
-        made.draw()
-        return [each for each in made.shown if isinstance(each, Picture)]
+        drawn = illustrations(tmp_path, figures=figures, with_data=False).draw()
+        return [each for each in drawn.shown if isinstance(each, Picture)]
 
     assert len(shown()) == 1
     (tmp_path / "figures" / "pictures.png").unlink()

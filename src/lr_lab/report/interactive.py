@@ -55,10 +55,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """Plots, by their names in `Drawing.divs`, whose lines are the same and are switched together."""
+    """Plots whose lines are the same and are switched together, by their names in `Drawing.divs`."""
 
     title: str
-    plots: Sequence[str]
+    plots: Mapping[str, Any]
     lines: Sequence[Line]
 
 

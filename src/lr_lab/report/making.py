@@ -1,0 +1,156 @@
+"""A report from the runs of a study: what it says, and its files."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lr_lab.errors import UserError
+from lr_lab.report import page, tables
+from lr_lab.report.advice import advise, headline, missing, outcomes
+from lr_lab.report.illustrations import Drawn, Illustrations
+from lr_lab.report.tables import Pick, Table
+from lr_lab.run.config import CONFIG_DIR
+from lr_lab.run.folder import run_folders, write_text
+from lr_lab.study.judgement import further_looks, judge, write_looks
+from lr_lab.study.measured import combined, read_study_runs, with_metrics
+from lr_lab.study.runs import Runs, read_table, write_runs
+from lr_lab.study.study_file import Study, discover, read_study
+from lr_lab.study.values import Values
+
+_UNKNOWN = (
+    "Validation sets are finite: intervals are over seeds, for this validation set, and say nothing about other data.",
+)
+_READS_OTHERS = "Runs are added to the studies that this one reads; their reports say what they lack."
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A study with the runs of its settings; `all_runs` has those of none as well, None where nothing is kept."""
+
+    study: Study
+    runs: Runs
+    all_runs: Runs | None = None
+
+
+def make_report(
+    name: str, output_dir: Path, results: Path | None = None, report_dir: Path | None = None
+) -> tuple[page.Report, Path]:
+    """Writes the report of a study and returns it with its folder.
+
+    The runs come from `<output_dir>/<name>`; where that is missing, from what an earlier report kept; or from the
+    table `results` alone.
+
+    Raises:
+        UserError: there is nothing to report on, or a file is not as it must be; the sentence says what to do.
+    """
+    folder = report_dir or output_dir / "reports" / (f"{name}_from_table" if results else name)
+    measured = _measure(name, output_dir, results)
+    if measured.all_runs:
+        write_runs(measured.all_runs, measured.runs, folder)
+    report = _report(measured, folder, output_dir / name)
+    _write(report, folder)
+    return report, folder
+
+
+def _measure(name: str, output_dir: Path, results: Path | None) -> _Measured:
+    study = read_study(CONFIG_DIR, name)
+    if study and study.reads:
+        if results:
+            raise UserError(f"{name} reads {' and '.join(study.reads)}; it cannot be judged from one table.")
+        measured = _Measured(*combined(study, output_dir, CONFIG_DIR))
+    else:
+        all_runs = read_table(results) if results else read_study_runs(name, study, output_dir)
+        if all_runs.finished.empty:
+            raise _no_finished_run(name)
+        study = study or discover(name, all_runs.results)
+        measured = _Measured(study, with_metrics(all_runs, study), all_runs)
+    if measured.runs.finished.empty:
+        raise _no_finished_run(name)
+    return measured
+
+
+def _no_finished_run(name: str) -> UserError:
+    return UserError(f"Study {name} has no finished run of any of its settings; let its sweep finish, then report.")
+
+
+def _report(measured: _Measured, folder: Path, run_dir: Path) -> page.Report:
+    study, runs = measured.study, measured.runs
+    values = Values(runs.results, [setting.name for setting in study.settings], f"The table of {study.name}")
+    outcome, findings = judge(study, values, Values.published(study), further_looks(study, folder))
+    write_looks(outcome, folder)
+    # Settings that explore are shown, but none of them wins. A study that reads others leaves winners to them.
+    contest = replace(study.without_exploration, settings=[]) if study.reads else study.without_exploration
+    contenders = Values(runs.results, [setting.name for setting in contest.settings], values.place)
+    picks = tables.pick(contest, contenders) if contest.settings else []
+    second = tables.against_benchmarks(contest, contenders, picks) if picks else None
+    drawn = Drawn()
+    if not study.reads:
+        drawn = Illustrations(study, runs, values, picks, folder / "figures", partial(_samples, run_dir)).draw()
+    return page.Report(
+        study=replace(study, figures=drawn.entries),
+        headline=[
+            *(notice.says for notice in study.notices if notice.applies(runs.results)),
+            *(headline(contest, contenders) if contest.settings else []),
+            *(outcomes(contest, second) if second else []),
+        ],
+        tables=_tables(study, values, runs, contest, picks, second),
+        findings=findings,
+        advice=[_READS_OTHERS] if study.reads else _advice(study, runs, contest, contenders),
+        facts=page.facts(study, runs) | _left_out(measured),
+        unknown=study.unknown or _UNKNOWN,
+        illustrations=drawn.shown,
+        drawing=drawn.drawing,
+    )
+
+
+def _tables(
+    study: Study, values: Values, runs: Runs, contest: Study, picks: list[Pick], second: Table | None
+) -> list[Table]:
+    found = [tables.comparison(study, values, runs), tables.likeness(study, values)]
+    found += [tables.selection(contest, picks) if picks else None, second]
+    return [table for table in found if table]
+
+
+def _advice(study: Study, runs: Runs, contest: Study, contenders: Values) -> list[str]:
+    found = missing(study, runs)
+    if contest.settings:
+        found += advise(contest, contenders, runs.of(contenders.settings))
+    return found
+
+
+def _left_out(measured: _Measured) -> dict[str, str]:
+    count = len(measured.all_runs.results) - len(measured.runs.results) if measured.all_runs else 0
+    return {"Left out": f"{count} runs that belong to none of the settings"} if count else {}
+
+
+def _samples(folder: Path, split: str, run: str | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """As illustrations.Samples, of the runs in a study's folder."""
+    found = [one for one in run_folders(folder) if run in (None, one.path.name)]
+    if not found:
+        return None
+    # Here and not above, because nothing else in a report needs torch.
+    from lr_lab.run.parts import build_data
+
+    data = build_data(found[0].config())
+    try:
+        data.setup()
+    except UserError as error:
+        print(f"A figure is left out: {error}", file=sys.stderr)
+        return None
+    part = getattr(data, split)
+    inputs = part.inputs.movedim(1, -1) if part.inputs.ndim == 4 else part.inputs
+    return inputs.numpy(), part.targets.numpy()
+
+
+def _write(report: page.Report, folder: Path) -> None:
+    for table in report.tables:
+        table.write(folder)
+    if report.findings:
+        write_text(folder / "verdicts.csv", tables.verdict_frame(report.findings).to_csv(index=False))
+    write_text(folder / "report.md", page.markdown(report, folder))
+    write_text(folder / "index.html", page.html(report))
