@@ -12,6 +12,9 @@ import yaml
 from lr_lab.run.config import compose
 from lr_lab.run.folder import RunFolder
 from lr_lab.run.summary import summarise
+from lr_lab.study.measured import with_metrics
+from lr_lab.study.runs import Runs, read_runs
+from lr_lab.study.study_file import Setting, Study
 
 SEQUENCES = {"seq1": "inverse", "seq2": "inverse_sqrt", "seq3": "exponential", "seq4": "cyclic"}
 STRATEGIES = ("epoch", "cutoff", "oscillate")
@@ -65,6 +68,22 @@ def write_run(
     versions = {"python": "3.11", "torch": "2.13"}
     folder.write_result(result | {"status": status or result["status"], "wall_seconds": 36.0, "versions": versions})
     return folder
+
+
+def write_rates_study(output_dir: Path) -> tuple[Runs, Study]:
+    """A benchmark and two rates with 8 seeds each; `low` has a published number that ours is far from."""
+    finals = {"sgd": 0.80, "low": 0.85, "high": 0.90}
+    rates = {"sgd": 0.001, "low": 0.01, "high": 0.1}
+    for setting, final in finals.items():
+        for seed in range(8):
+            end = final + 0.004 * ((seed * 3 + len(setting)) % 8 - 3.5) / 8
+            write_run(output_dir, "mine", [0.5, 0.7, 0.75, end, end, end, end, end], seed=seed, lr=rates[setting])
+    settings = [
+        Setting(name, name.upper(), {"lr": rates[name]}, "Benchmark" if name == "sgd" else "Rates", published)
+        for name, published in zip(finals, ({"val_accuracy": 0.81}, {"val_accuracy": 0.95}, {}), strict=True)
+    ]
+    study = Study("mine", "Mine", settings=settings, benchmark="sgd", tolerance=0.01)
+    return with_metrics(read_runs(output_dir / "mine", study.tolerance), study), study
 
 
 def curve(final: float, epochs: int, noise: float, chance: np.random.Generator) -> list[float]:

@@ -11,6 +11,7 @@ from synthetic_study import write_run
 
 from lr_lab.report import tables as report_tables
 from lr_lab.report.advice import advise, headline, missing, outcomes
+from lr_lab.report.selection import pick
 from lr_lab.study import inference
 from lr_lab.study.measured import with_metrics
 from lr_lab.study.runs import Runs, read_runs
@@ -460,7 +461,7 @@ def test_what_the_second_stage_decided_is_said(tmp_path: Path) -> None:
     study, values, _ = _study(tmp_path)
     grouped = [replace(s, group="base" if s.name == "lr=0.1" else f"of {s.name}") for s in study.settings]
     study = replace(study, settings=grouped, benchmark="lr=0.1", metrics=["val_accuracy"])
-    second = report_tables.against_benchmarks(study, values, report_tables.pick(study, values))
+    second = report_tables.against_benchmarks(study, values, pick(study, values))
     what = "Against the benchmarks, final validation accuracy"
     assert outcomes(study, second) == [
         f"{what}: “lr=0.2 of lr=0.2” better than “lr=0.1 base” by 5.00 points.",

@@ -1,40 +1,29 @@
 """Tables: their numbers against an independent computation, and what people read."""
 
 from dataclasses import replace
-from math import inf, nan
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from synthetic_study import write_run
+from synthetic_study import write_rates_study, write_run
 
 from lr_lab.errors import UserError
 from lr_lab.report import tables as report_tables
-from lr_lab.report.tables import interval, number, p_value
+from lr_lab.report.selection import pick, table_metrics
 from lr_lab.study import inference
 from lr_lab.study.measured import with_metrics
 from lr_lab.study.runs import Runs, read_runs
 from lr_lab.study.study_file import Setting, Study, discover
 from lr_lab.study.values import Values
 
-FINALS = {"sgd": 0.80, "low": 0.85, "high": 0.90}
 RATES = {"sgd": 0.001, "low": 0.01, "high": 0.1}
 
 
 @pytest.fixture
 def runs_and_study(tmp_path: Path) -> tuple[Runs, Study]:
-    for setting, final in FINALS.items():
-        for seed in range(8):
-            end = final + 0.004 * ((seed * 3 + len(setting)) % 8 - 3.5) / 8
-            write_run(tmp_path, "mine", [0.5, 0.7, 0.75, end, end, end, end, end], seed=seed, lr=RATES[setting])
-    settings = [
-        Setting(name, name.upper(), {"lr": RATES[name]}, "Benchmark" if name == "sgd" else "Rates", published)
-        for name, published in zip(FINALS, ({"val_accuracy": 0.81}, {"val_accuracy": 0.95}, {}), strict=True)
-    ]
-    study = Study("mine", "Mine", settings=settings, benchmark="sgd", tolerance=0.01)
-    return with_metrics(read_runs(tmp_path / "mine", study.tolerance), study), study
+    return write_rates_study(tmp_path)
 
 
 def _values(runs: Runs, study: Study) -> Values:
@@ -86,11 +75,11 @@ def test_a_setting_with_a_run_that_never_gets_there_is_not_the_best(tmp_path: Pa
 def test_metrics_that_there_are_not(runs_and_study: tuple[Runs, Study]) -> None:
     runs, study = runs_and_study
     with pytest.raises(UserError, match="metrics=accuracy; known are val_accuracy"):
-        report_tables.table_metrics(replace(study, metrics=["accuracy"]), _values(runs, study))
+        table_metrics(replace(study, metrics=["accuracy"]), _values(runs, study))
     with pytest.raises(UserError, match="it has no column sharpness"):
-        report_tables.table_metrics(replace(study, metrics=["sharpness"]), _values(runs, study))
+        table_metrics(replace(study, metrics=["sharpness"]), _values(runs, study))
     bare = replace(runs, results=runs.results.drop(columns="val_accuracy"))
-    assert report_tables.table_metrics(study, _values(bare, study)) == ["val_loss", "convergence_epoch"]
+    assert table_metrics(study, _values(bare, study)) == ["val_loss", "convergence_epoch"]
 
 
 def test_what_only_explains_has_no_best(runs_and_study: tuple[Runs, Study]) -> None:
@@ -114,7 +103,7 @@ def test_columns_that_say_nothing_are_left_out(runs_and_study: tuple[Runs, Study
 def test_both_stages_of_selection(runs_and_study: tuple[Runs, Study]) -> None:
     runs, study = runs_and_study
     values = _values(runs, study)
-    picks = report_tables.pick(study, values)
+    picks = pick(study, values)
     assert picks[0].setting == "high"
     first = report_tables.selection(study, picks)
     assert first.rows[0][:3] == ["Rates", "final validation accuracy", "HIGH"]
@@ -150,7 +139,7 @@ def test_both_stages_by_a_loss(runs_and_study: tuple[Runs, Study]) -> None:
     settings = [replace(s, published={"val_loss": losses[s.name]}) for s in study.settings]
     study = replace(study, settings=settings, metrics=["val_loss"])
     values = _values(runs, study)
-    picks = report_tables.pick(study, values)
+    picks = pick(study, values)
     first, second = report_tables.selection(study, picks), report_tables.against_benchmarks(study, values, picks)
     assert first.frame[["setting", "document"]].iloc[0].tolist() == ["high", "low"]
     assert second is not None
@@ -164,33 +153,16 @@ def test_a_benchmark_may_be_better(runs_and_study: tuple[Runs, Study]) -> None:
     settings = [replace(s, group=groups[s.name]) for s in study.settings]
     study = replace(study, settings=settings, benchmark="high", metrics=["val_accuracy"])
     values = _values(runs, study)
-    second = report_tables.against_benchmarks(study, values, report_tables.pick(study, values))
+    second = report_tables.against_benchmarks(study, values, pick(study, values))
     assert second is not None
     assert second.frame[["setting", "benchmark", "outcome"]].iloc[0].tolist() == ["low", "high", "worse"]
-
-
-def test_nothing_is_picked_of_settings_that_share_no_seed(runs_and_study: tuple[Runs, Study]) -> None:
-    runs, study = runs_and_study
-    results = runs.results
-    apart = results[(results["setting"] == "high") == (results["seed"] < 4)]
-    assert report_tables.pick(study, _values(Runs(apart), study)) == []
-
-
-def test_nothing_is_picked_by_what_the_table_does_not_show(runs_and_study: tuple[Runs, Study]) -> None:
-    runs, study = runs_and_study
-    assert [pick.metric for pick in report_tables.pick(study, _values(runs, study))] == [
-        "val_accuracy",
-        "convergence_epoch",
-    ]
-    accuracy_only = replace(study, metrics=["val_accuracy"])
-    assert [pick.metric for pick in report_tables.pick(accuracy_only, _values(runs, study))] == ["val_accuracy"]
 
 
 def test_no_benchmark_no_second_stage(runs_and_study: tuple[Runs, Study]) -> None:
     runs, study = runs_and_study
     bare = replace(study, benchmark=None)
     values = _values(runs, bare)
-    assert report_tables.against_benchmarks(bare, values, report_tables.pick(bare, values)) is None
+    assert report_tables.against_benchmarks(bare, values, pick(bare, values)) is None
 
 
 def test_settings_that_are_exactly_as_good_are_named_with_the_best(runs_and_study: tuple[Runs, Study]) -> None:
@@ -198,10 +170,10 @@ def test_settings_that_are_exactly_as_good_are_named_with_the_best(runs_and_stud
     alike = runs.results.assign(val_accuracy=0.1)
     values = _values(Runs(alike), study)
     published = [replace(s, published={"val_accuracy": 0.95}) for s in study.settings]
-    table = report_tables.selection(replace(study, settings=published), report_tables.pick(study, values))
+    table = report_tables.selection(replace(study, settings=published), pick(study, values))
     assert table.rows[0][2] == "LOW (and HIGH)"
     assert table.rows[0][-1] == "LOW (and HIGH)"
-    assert report_tables.pick(study, _values(runs, study))[0].ties == []
+    assert pick(study, _values(runs, study))[0].ties == []
 
 
 def test_a_study_that_has_only_begun_still_has_a_table(runs_and_study: tuple[Runs, Study]) -> None:
@@ -209,38 +181,7 @@ def test_a_study_that_has_only_begun_still_has_a_table(runs_and_study: tuple[Run
     begun = Runs(runs.results[runs.results["setting"] == "low"], runs.histories)
     table = report_tables.comparison(study, _values(begun, study), begun)
     assert table.frame.set_index("setting").loc["high", "runs"] == 0
-    assert [pick.setting for pick in report_tables.pick(study, _values(begun, study))] == ["low", "low"]
-
-
-@pytest.mark.parametrize(
-    ("value", "metric", "text"),
-    [
-        (0.98765, "val_accuracy", "98.77"),
-        (21.0, "convergence_epoch", "21"),
-        (21.34, "convergence_epoch", "21.3"),
-        (inf, "convergence_epoch", "never"),
-        (nan, "val_accuracy", "–"),
-        (0.0123456, "val_loss", "0.01235"),
-        (-0.00001, "val_accuracy", "0.00"),
-        (-0.04, "convergence_epoch", "0"),
-    ],
-)
-def test_numbers_for_people(value: float, metric: str, text: str) -> None:
-    assert number(value, metric) == text
-
-
-def test_intervals_and_p_for_people() -> None:
-    assert interval(-0.01, 0.02, "val_accuracy", signed=True) == "[-1.00, +2.00]"
-    assert interval(-inf, 3, "convergence_epoch") == "[…, 3]"
-    assert interval(inf, inf, "convergence_epoch") == "", "never needs no bound"
-    assert interval(-inf, inf, "val_accuracy") == ""
-    assert [p_value(p) for p in (0.00001, 0.0123, 0.05023, 1.0)] == ["< 0.001", "0.012", "0.0502", "1"]
-    assert interval(3, inf, "convergence_epoch") == "[3, …]"
-    assert interval(0.00002225, 0.01303, "val_loss", signed=True) == "[+0.00002, +0.01303]"
-    assert interval(-1.80189, -0.88214, "val_loss") == "[-1.802, -0.882]"
-    assert interval(0, 0, "val_loss") == "[0, 0]"
-    assert interval(-3e-7, 1.2345e-8, "largest_rise") == "[-3e-07, 1.235e-08]"
-    assert [p_value(p) for p in (0.0009, 0.001, 0.994, 0.996)] == ["< 0.001", "0.001", "0.994", "1"]
+    assert [best.setting for best in pick(study, _values(begun, study))] == ["low", "low"]
 
 
 def test_a_cell_cannot_break_its_row() -> None:

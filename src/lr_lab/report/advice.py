@@ -9,7 +9,9 @@ from statistics import fmean, stdev
 import pandas as pd
 
 from lr_lab.curves.shape import swing
-from lr_lab.report.tables import Table, estimate, interval, number, table_metrics, unit_of_difference
+from lr_lab.report.formats import interval, number, unit_of_difference
+from lr_lab.report.selection import estimate, table_metrics
+from lr_lab.report.tables import Table
 from lr_lab.run.folder import FINISHED
 from lr_lab.run.summary import SETTING_KEYS
 from lr_lab.study import inference

@@ -30,7 +30,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lr_lab.report.tables import Pick
+from lr_lab.report.selection import Pick
 from lr_lab.run.folder import written_aside
 from lr_lab.schedule.sequences import Cyclic, Exponential, Inverse, InverseSqrt
 from lr_lab.study.runs import Runs

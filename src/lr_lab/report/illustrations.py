@@ -16,7 +16,7 @@ from lr_lab.errors import UserError
 from lr_lab.report import descent_figures, figures, interactive
 from lr_lab.report.interactive import Drawing, Line, Panel
 from lr_lab.report.page import Picture, figure_file
-from lr_lab.report.tables import Pick, main_metric
+from lr_lab.report.selection import Pick, main_metric
 from lr_lab.study import inference
 from lr_lab.study.metrics import METRICS
 from lr_lab.study.runs import Runs

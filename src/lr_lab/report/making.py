@@ -13,7 +13,8 @@ from lr_lab.errors import UserError
 from lr_lab.report import page, tables
 from lr_lab.report.advice import advise, headline, missing, outcomes
 from lr_lab.report.illustrations import Drawn, Illustrations
-from lr_lab.report.tables import Pick, Table
+from lr_lab.report.selection import Pick, pick
+from lr_lab.report.tables import Table
 from lr_lab.run.config import CONFIG_DIR
 from lr_lab.run.folder import run_folders, write_text
 from lr_lab.study.judgement import further_looks, judge, write_looks
@@ -86,7 +87,7 @@ def _report(measured: _Measured, folder: Path, run_dir: Path) -> page.Report:
     # Settings that explore are shown, but none of them wins. A study that reads others leaves winners to them.
     contest = replace(study.without_exploration, settings=[]) if study.reads else study.without_exploration
     contenders = Values(runs.results, [setting.name for setting in contest.settings], values.place)
-    picks = tables.pick(contest, contenders) if contest.settings else []
+    picks = pick(contest, contenders) if contest.settings else []
     second = tables.against_benchmarks(contest, contenders, picks) if picks else None
     drawn = Drawn()
     if not study.reads:

@@ -15,8 +15,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from lr_lab.report.figures import file
+from lr_lab.report.formats import interval, number, p_value, unit_of_difference
 from lr_lab.report.interactive import Drawing, Panel
-from lr_lab.report.tables import Table, interval, momenta_of, number, p_value, unit_of_difference
+from lr_lab.report.tables import Table, momenta_of
 from lr_lab.study.claims import Finding
 from lr_lab.study.runs import Runs
 from lr_lab.study.study_file import Study

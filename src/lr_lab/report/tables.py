@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import exp, floor, inf, isfinite, isnan, log, log10, nan
+from dataclasses import dataclass
+from math import exp, isfinite, isnan, log, nan
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 import pandas as pd
 
-from lr_lab.errors import UserError
+from lr_lab.report.formats import NOTHING, interval, number, p_value
+from lr_lab.report.selection import Pick, estimate, table_metrics
 from lr_lab.run.folder import write_text
 from lr_lab.study import inference
 from lr_lab.study.claims import Finding
-from lr_lab.study.inference import Estimate, Evidence, Verdict
-from lr_lab.study.metrics import METRICS, Metric
+from lr_lab.study.inference import Verdict
+from lr_lab.study.metrics import METRICS
 from lr_lab.study.published import chance_of_fit, smallest_set
 from lr_lab.study.runs import Runs
 from lr_lab.study.study_file import Setting, Study
 from lr_lab.study.values import Values
 
-NOTHING = "–"  # the cell of a number that is not known
 _MOST_TIES = 5  # more are counted and not named
 
 
@@ -47,88 +47,6 @@ class Table:
         write_text(folder / f"{self.name}.md", self.markdown())
 
 
-@dataclass(frozen=True)
-class Pick:
-    """The best setting of a group by a metric, how far it is known to be the best, and those exactly as good."""
-
-    group: str
-    metric: str
-    setting: str
-    verdict: Verdict | None
-    ties: Sequence[str] = ()
-
-
-def number(value: float, metric: str, signed: bool = False) -> str:
-    """A value as a person reads it: fractions as percent, epochs that never came as "never"."""
-    kind = METRICS.get(metric, Metric(metric))
-    sign = "+" if signed else ""
-    if isnan(value):
-        return NOTHING
-    if not isfinite(value):
-        if signed:
-            return "+∞" if value > 0 else "-∞"
-        return "never" if kind.count else "not finite"
-    if kind.fraction:
-        return f"{100 * value:{sign}z.2f}"
-    return f"{value:{sign}z.1f}".removesuffix(".0") if kind.count else f"{value:{sign}.4g}"
-
-
-def unit_of_difference(metric: str) -> str:
-    """What follows the number of a difference in the metric, with the space between."""
-    if metric in METRICS and METRICS[metric].fraction:
-        return " points"
-    return next((f" {unit}s" for unit in ("epoch", "step") if metric.endswith(unit)), "")
-
-
-def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
-    """A 95% interval, both ends to the same decimals; an open end where the seeds give no bound."""
-    if (low == -inf and high == inf) or (not signed and low == inf):
-        return ""
-    kind = METRICS.get(metric, Metric(metric))
-    largest = max(abs(end) for end in (low, high, 0) if isfinite(end))
-    has_decimals = not kind.fraction and not kind.count and 1e-4 <= largest < 1e4
-
-    def end(value: float) -> str:
-        if not has_decimals or not isfinite(value):
-            return number(value, metric, signed)
-        return f"{value:{'+' if signed else ''}z.{3 - floor(log10(largest))}f}"
-
-    return f"[{'…' if low == -inf else end(low)}, {'…' if high == inf else end(high)}]"
-
-
-def estimate(values: Values, setting: str, metric: str) -> Estimate:
-    """What a setting reached, its interval within what the metric can be; nan where nothing is known."""
-    series = values.series(setting, metric) if metric in values.metrics else {}
-    if not series:
-        return Estimate(nan, -inf, inf, 0)
-    found = inference.estimate(series)
-    least, most = METRICS[metric].bounds
-    # An end that the seeds do not bound stays open.
-    low = found.low if found.low == -inf else max(found.low, least)
-    return replace(found, low=low, high=found.high if found.high == inf else min(found.high, most))
-
-
-def main_metric(values: Values) -> str:
-    """What settings are judged by first: the final accuracy, or the final loss where there is no accuracy."""
-    known = "val_accuracy" in values.metrics
-    measured = known and any(values.series(setting, "val_accuracy") for setting in values.settings)
-    return "val_accuracy" if measured else "val_loss"
-
-
-def table_metrics(study: Study, values: Values) -> list[str]:
-    """What the study's table shows, and its settings are picked by.
-
-    Raises:
-        UserError: the study names a metric that there is not, or none was measured.
-    """
-    wanted = study.metrics or (main_metric(values), "convergence_epoch")
-    if unknown := [metric for metric in wanted if metric not in METRICS]:
-        raise UserError(f"Study {study.name} has metrics={', '.join(unknown)}; known are {', '.join(METRICS)}.")
-    if not (found := [metric for metric in wanted if metric in values.metrics]):
-        raise UserError(f"{values.place} has no column {' or '.join(wanted)}, by which settings are judged.")
-    return found
-
-
 def _table(
     name: str, title: str, rows: Sequence[Mapping[str, str]], records: Sequence[Mapping[str, Any]], notes: Sequence[str]
 ) -> Table:
@@ -145,11 +63,11 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
     records = [_comparison_record(setting, values, runs, metrics) for setting in study.settings]
     columns = [*metrics, *(f"document_{metric}" for metric in metrics)]
     # What several studies reached, on data of their own, has no best.
-    judged = [] if study.reads else [record for record in records if record["group"] not in study.exploration]
+    rivals = [] if study.reads else [record for record in records if record["group"] not in study.exploration]
     best: dict[str, list[str]] = {}
     for column in columns:
         # A setting whose runs do not all get there is behind those whose do (inference.leader).
-        there = [record for record in judged if _all_finite(values, record["setting"], column)] or judged
+        there = [record for record in rivals if _all_finite(values, record["setting"], column)] or rivals
         reached = _best([record[column] for record in there], column)
         best[column] = [record["setting"] for record in there if record[column] == reached]
     rows = []
@@ -172,7 +90,7 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
         row["Rate updates"] = number(record["lr_updates"], "lr_updates")
         row["Runs"] = f"{record['runs']}" + (f" ({record['diverged']} diverged)" if record["diverged"] else "")
         rows.append(row)
-    return _table("comparison", "All settings", rows, records, _notes(study, runs, metrics, has_best=bool(judged)))
+    return _table("comparison", "All settings", rows, records, _notes(study, runs, metrics, has_best=bool(rivals)))
 
 
 def _unit(metric: str) -> str:
@@ -296,8 +214,8 @@ def momenta_of(results: pd.DataFrame) -> dict[str, str]:
 
 
 def _size_of_the_documents_set(study: Study) -> list[str]:
-    judged = study.without_exploration.settings
-    percentages = [100 * s.published["val_accuracy"] for s in judged if "val_accuracy" in s.published]
+    rivals = study.without_exploration.settings
+    percentages = [100 * s.published["val_accuracy"] for s in rivals if "val_accuracy" in s.published]
     if not percentages:
         return []
     decimals = max(len(f"{percentage:.8g}".partition(".")[2]) for percentage in percentages)
@@ -346,29 +264,6 @@ def likeness(study: Study, values: Values) -> Table | None:
     if not alike:
         note += " Not all are over the same settings: compare those that share theirs."
     return _table("likeness", "How far each is from the document's numbers", rows, records, [note])
-
-
-def pick(study: Study, values: Values) -> list[Pick]:
-    """The best setting of each group by each metric (first stage), told apart over all picks at once."""
-    shown = table_metrics(study, values)
-    metrics = dict.fromkeys(metric for metric in (shown[0], "convergence_epoch") if metric in shown)
-    picks: dict[str, tuple[str, str, str]] = {}
-    evidence: dict[str, Evidence] = {}
-    ties: dict[str, list[str]] = {}
-    for group, settings in study.compared_groups.items():
-        for metric in metrics:
-            series = {s.name: x for s in settings if (x := values.series(s.name, metric))}
-            if len(series) == 1:
-                picks[f"{group}/{metric}"] = group, metric, next(iter(series))
-            elif series:
-                name, found = inference.winner(series, METRICS[metric].lower_is_better)
-                if found.seeds:
-                    picks[f"{group}/{metric}"] = group, metric, name
-                    evidence[f"{group}/{metric}"] = found
-                    alike = inference.on_shared_seeds(series)
-                    ties[f"{group}/{metric}"] = [s for s in series if s != name and alike[s] == alike[name]]
-    verdicts = inference.judge(evidence) if evidence else {}
-    return [Pick(*chosen, verdicts.get(key), ties.get(key, ())) for key, chosen in picks.items()]
 
 
 def selection(study: Study, picks: Sequence[Pick]) -> Table:
@@ -422,15 +317,6 @@ def _lead_cells(verdict: Verdict | None, metric: str, heading: str) -> dict[str,
         return {heading: NOTHING, "p": NOTHING}
     spread = interval(verdict.low, verdict.high, metric, signed=True)
     return {heading: f"{number(verdict.effect, metric, signed=True)} {spread}".rstrip(), "p": p_value(verdict.p)}
-
-
-def p_value(p: float) -> str:
-    if p < 0.001:
-        return "< 0.001"
-    if p >= 0.995:
-        return "1"
-    rounded = f"{p:.3f}"
-    return f"{p:.4f}" if rounded == "0.050" else rounded  # which side of 0.05 it lies on decides
 
 
 def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> Table | None:

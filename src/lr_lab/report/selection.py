@@ -1,0 +1,81 @@
+"""The best settings of a study, and what each setting reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf, nan
+
+from lr_lab.errors import UserError
+from lr_lab.study import inference
+from lr_lab.study.inference import Estimate, Evidence, Verdict
+from lr_lab.study.metrics import METRICS
+from lr_lab.study.study_file import Study
+from lr_lab.study.values import Values
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The best setting of a group by a metric, how far it is known to be the best, and those exactly as good."""
+
+    group: str
+    metric: str
+    setting: str
+    verdict: Verdict | None
+    ties: Sequence[str] = ()
+
+
+def estimate(values: Values, setting: str, metric: str) -> Estimate:
+    """What a setting reached, its interval within what the metric can be; nan where nothing is known."""
+    series = values.series(setting, metric) if metric in values.metrics else {}
+    if not series:
+        return Estimate(nan, -inf, inf, 0)
+    found = inference.estimate(series)
+    least, most = METRICS[metric].bounds
+    # An end that the seeds do not bound stays open.
+    low = found.low if found.low == -inf else max(found.low, least)
+    return replace(found, low=low, high=found.high if found.high == inf else min(found.high, most))
+
+
+def main_metric(values: Values) -> str:
+    """What settings are judged by first: the final accuracy, or the final loss where there is no accuracy."""
+    known = "val_accuracy" in values.metrics
+    measured = known and any(values.series(setting, "val_accuracy") for setting in values.settings)
+    return "val_accuracy" if measured else "val_loss"
+
+
+def table_metrics(study: Study, values: Values) -> list[str]:
+    """What the study's table shows, and its settings are picked by.
+
+    Raises:
+        UserError: the study names a metric that there is not, or none was measured.
+    """
+    wanted = study.metrics or (main_metric(values), "convergence_epoch")
+    if unknown := [metric for metric in wanted if metric not in METRICS]:
+        raise UserError(f"Study {study.name} has metrics={', '.join(unknown)}; known are {', '.join(METRICS)}.")
+    if not (found := [metric for metric in wanted if metric in values.metrics]):
+        raise UserError(f"{values.place} has no column {' or '.join(wanted)}, by which settings are judged.")
+    return found
+
+
+def pick(study: Study, values: Values) -> list[Pick]:
+    """The best setting of each group by each metric (first stage), told apart over all picks at once."""
+    shown = table_metrics(study, values)
+    metrics = dict.fromkeys(metric for metric in (shown[0], "convergence_epoch") if metric in shown)
+    picks: dict[str, tuple[str, str, str]] = {}
+    evidence: dict[str, Evidence] = {}
+    ties: dict[str, list[str]] = {}
+    for group, settings in study.compared_groups.items():
+        for metric in metrics:
+            series = {s.name: x for s in settings if (x := values.series(s.name, metric))}
+            if len(series) == 1:
+                picks[f"{group}/{metric}"] = group, metric, next(iter(series))
+            elif series:
+                name, found = inference.winner(series, METRICS[metric].lower_is_better)
+                if found.seeds:
+                    picks[f"{group}/{metric}"] = group, metric, name
+                    evidence[f"{group}/{metric}"] = found
+                    alike = inference.on_shared_seeds(series)
+                    ties[f"{group}/{metric}"] = [s for s in series if s != name and alike[s] == alike[name]]
+    verdicts = inference.judge(evidence) if evidence else {}
+    return [Pick(*chosen, verdicts.get(key), ties.get(key, ())) for key, chosen in picks.items()]
