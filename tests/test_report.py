@@ -91,6 +91,7 @@ def test_the_markdown_has_tables_figures_and_verdicts(made: Path) -> None:
     text = (made / "report.md").read_text()
     assert "| By Cutoff | seq4 (cyclic) | **" in text
     assert "](figures/figure_2.png)" in text
+    assert {Path(link).suffix for link in re.findall(r"\]\((.+?)\)", text)} == {".png"}, "what a code host shows"
     assert "- **reproduced** (4.2 (5)) Of all 14 settings, cyclic by cutoff ends most accurate." in text
 
 
