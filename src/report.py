@@ -18,10 +18,10 @@ from lr_lab.report.making import make_report
 
 def _say(report: page.Report, folder: Path) -> None:
     """Prints what came out, what to do next, and where the rest is."""
-    for sentence in report.headline:
+    for sentence in (*report.notices, *report.answer, *report.decided):
         print(sentence)
-    for finding in itertools.chain.from_iterable(report.verdicts.values()):
-        print(f"{finding.verdict.verdict:15} {finding.claim.place:8} {finding.claim.says} ({page.effect(finding)})")
+    for shown in itertools.chain.from_iterable(report.outcomes.values()):
+        print(f"{shown.outcome:13} {shown.claim.place:8} {shown.claim.says} ({shown.evidence})")
     if report.advice:
         print("What to do next:")
         for sentence in report.advice:

@@ -12,6 +12,7 @@ import pytest
 from synthetic_study import write_decay_study, write_run
 
 from lr_lab.errors import UserError
+from lr_lab.report.evidence import OUTCOMES
 from lr_lab.report.making import make_report
 from lr_lab.run.config import CONFIG_DIR
 from lr_lab.study.claims import Claim, read_claims
@@ -52,6 +53,8 @@ def test_every_file_is_there(made: Path) -> None:
         "histories.csv.gz",
         "verdicts.csv",
         "looks.csv",
+        "figures/answer.png",
+        "figures/answer.svg",
     }
 
 
@@ -75,12 +78,12 @@ def test_the_page_says_what_the_files_say_and_needs_nothing_else(made: Path) -> 
     page = (made / "index.html").read_text()
     for claim in _claims():
         assert claim.says in page
-    words = pd.read_csv(made / "verdicts.csv")["verdict"].value_counts()
+    outcomes = pd.read_csv(made / "verdicts.csv")["verdict"].map(OUTCOMES).value_counts()
     badges = re.findall(r'<p><span class="badge">(.*?)</span>', page)
-    assert pd.Series(badges).value_counts().to_dict() == words.to_dict()
+    assert pd.Series(badges).value_counts().to_dict() == outcomes.to_dict()
     table = pd.read_csv(made / "comparison.csv").set_index("setting")
     assert f"<strong>{100 * table['val_accuracy'].max():.2f}</strong>" in page
-    assert "The document&#39;s own table contradicts it." in page or "The document's own table contradicts it." in page
+    assert "In the source's own table it fails." in page
     assert "Figure 5b." in page
     assert 'name="viewport"' in page
     assert not re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="(?!data:)', page)
@@ -92,7 +95,30 @@ def test_the_markdown_has_tables_figures_and_verdicts(made: Path) -> None:
     assert "| By Cutoff | seq4 (cyclic) | **" in text
     assert "](figures/figure_2.png)" in text
     assert {Path(link).suffix for link in re.findall(r"\]\((.+?)\)", text)} == {".png"}, "what a code host shows"
-    assert "- **reproduced** (4.2 (5)) Of all 14 settings, cyclic by cutoff ends most accurate." in text
+    holds = text.partition("### Holds")[2].partition("###")[0]
+    assert "| 4.2 (5) | Of all 14 settings, cyclic by cutoff ends most accurate. | smallest lead in final" in holds
+
+
+def test_page_and_markdown_answer_first(made: Path) -> None:
+    best = "“seq4 (cyclic), By Cutoff” has the highest final validation accuracy: 8"
+    text = (made / "report.md").read_text()
+    assert text.index("**Asked.**") < text.index(f"**Answer.** {best}") < text.index("](figures/answer.png)")
+    assert text.index("](figures/answer.png)") < text.index("## Claims") < text.index("## Tables")
+    assert "p = " not in text[: text.index("<details>")]
+    page = (made / "index.html").read_text()
+    assert page.index(best) < page.index("<figure><img") < page.index('id="claims"') < page.index('id="tables"')
+
+
+def test_other_results_make_another_answer(tmp_path: Path) -> None:
+    for lr, final in ((0.1, 0.6), (0.2, 0.7)):
+        write_run(tmp_path, "demo", [0.3, 0.5, final], lr=lr)
+    make_report("demo", tmp_path)
+    text = (tmp_path / "reports" / "demo" / "report.md").read_text()
+    assert "lr=0.2 has the highest final validation accuracy: 70.00%" in text
+    write_run(tmp_path, "demo", [0.3, 0.5, 0.8], lr=0.3)
+    make_report("demo", tmp_path)
+    text = (tmp_path / "reports" / "demo" / "report.md").read_text()
+    assert "lr=0.3 has the highest final validation accuracy: 80.00%" in text
 
 
 def test_one_table_is_enough_for_tables_and_verdicts(outputs: Path, made: Path, tmp_path: Path) -> None:
@@ -164,11 +190,11 @@ def test_a_failed_run_does_not_hide_the_finished_one(tmp_path: Path) -> None:
 def test_a_study_that_only_explores_says_what_is_missing(tmp_path: Path) -> None:
     names = {"data": "mnist", "optimizer": "adam", "sequence": "constant"}
     write_run(tmp_path, "calibration", [0.5, 0.9], lr=0.001, config={"batch_size": 64}, **names)
-    report, folder = make_report("calibration", tmp_path)
+    report, _ = make_report("calibration", tmp_path)
     assert report.advice == [
         "24 of 25 settings have no run yet: start the sweep again, it trains only what is missing, and report anew."
     ]
-    assert 'id="out"' not in (folder / "index.html").read_text()
+    assert not report.answer
 
 
 def test_a_setting_that_never_had_a_finite_loss_does_not_hide_the_others(tmp_path: Path) -> None:
@@ -222,7 +248,7 @@ def test_what_only_histories_tell_is_undecided_from_a_table_without_it(tmp_path:
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "runs.csv", index=False)
     report, _ = make_report("descent_line", tmp_path, results=tmp_path / "runs.csv")
-    assert {finding.verdict.verdict for finding in report.findings} == {"undecided"}
+    assert {shown.outcome for shown in report.claims} == {"open"}
 
 
 def test_the_page_says_which_settings_lack_seeds(tmp_path: Path) -> None:
@@ -253,7 +279,7 @@ def test_a_notice_may_be_about_the_configuration(tmp_path: Path, precision: str)
     names = {"optimizer": "momentum", "sequence": "constant", "data": "fer2013"}
     write_run(tmp_path, "fer2013", [0.5, 0.6], config=config, **names)
     report, _ = make_report("fer2013", tmp_path)
-    assert any("mixed precision" in sentence for sentence in report.headline) is (precision == "bf16-mixed")
+    assert any("mixed precision" in sentence for sentence in report.notices) is (precision == "bf16-mixed")
 
 
 def test_what_a_report_kept_stays_until_there_is_something_to_report(tmp_path: Path) -> None:

@@ -5,13 +5,10 @@ from math import inf
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from synthetic_study import write_run
 
-from lr_lab.report import tables as report_tables
-from lr_lab.report.advice import advise, headline, missing, outcomes
-from lr_lab.report.selection import pick
+from lr_lab.report.advice import advise, missing
 from lr_lab.study import inference
 from lr_lab.study.measured import with_metrics
 from lr_lab.study.runs import Runs, read_runs
@@ -263,37 +260,18 @@ def test_nobody_is_told_to_stop_a_sequence_that_ends_with_the_run(tmp_path: Path
     assert sentence.endswith("try weight decay (optimizer.weight_decay=1e-4), or try dropout (model.dropout=0.5).")
 
 
-def test_the_best_is_decided_over_the_seeds_that_all_share(tmp_path: Path) -> None:
+def test_the_best_is_advised_on_over_the_seeds_that_all_share(tmp_path: Path) -> None:
     """0.1 is better over its own three seeds only because the three that it lacks are hard ones."""
     for seed in range(6):
         hard = -0.3 if seed >= 3 else 0.0
         write_run(tmp_path, "mine", _shifted(0.02 + hard), lr=0.2, seed=seed)
         if seed < 3:
             write_run(tmp_path, "mine", _shifted(0.0), lr=0.1, seed=seed)
-    study, values, runs = _study(tmp_path)
-    (best,) = [s for s in headline(study, values) if s.startswith("Best")]
-    assert best.startswith("Best final validation accuracy: lr=0.2")
-    assert best.endswith("Decided over the seeds that all settings share.")
-    sentences = advise(study, values, runs)
+    sentences = advise(*_study(tmp_path))
     (apart,) = [s for s in sentences if "told apart" in s]
     assert apart.startswith("lr=0.2 and lr=0.1 are not told apart by 3 seeds: 2.00 points")
     (edge,) = [s for s in sentences if "extend the grid" in s]
     assert edge.startswith("The best rate of sgd with inverse by epoch, 0.2, is the highest of the 2 tried")
-
-
-def test_settings_that_share_no_seed_are_said_to(tmp_path: Path) -> None:
-    write_run(tmp_path, "mine", _shifted(0.02), lr=0.2, seed=0)
-    write_run(tmp_path, "mine", _shifted(0.0), lr=0.1, seed=1)
-    study, values, _ = _study(tmp_path)
-    assert headline(study, values)[0].endswith("They share no seed.")
-
-
-def test_nobody_is_first_where_nobody_converges(tmp_path: Path) -> None:
-    for seed in (0, 1):
-        write_run(tmp_path, "mine", [0.1] * 8 if seed else SETTLED, lr=0.1, seed=seed)
-        write_run(tmp_path, "mine", [0.1] * 8, lr=0.2, seed=seed)
-    study, values, _ = _study(tmp_path)
-    assert not any("never" in sentence for sentence in headline(study, values))
 
 
 def test_a_winner_whose_loss_barely_turns_is_not_told_to_stop(tmp_path: Path) -> None:
@@ -405,79 +383,3 @@ def test_a_constant_rate_goes_by_no_strategy(tmp_path: Path) -> None:
         write_run(tmp_path, "mine", _shifted(lead), lr=lr, sequence="constant")
     (sentence,) = [s for s in advise(*_study(tmp_path)) if "extend the grid" in s]
     assert sentence.startswith("The best rate of sgd, 0.1, is the lowest of the 2 tried")
-
-
-def test_the_headline(tmp_path: Path) -> None:
-    write_run(tmp_path, "mine", [0.9] * 8, lr=0.1)
-    write_run(tmp_path, "mine", [*SETTLED[:4], 0.95, 0.95, 0.95, 0.95], lr=0.2)
-    study, values, _ = _study(tmp_path)
-    assert headline(study, values) == [
-        "Best final validation accuracy: lr=0.2, 95.00% over 1 seed; the seeds do not tell it apart from all others.",
-        "First to converge: lr=0.1, after 1 epoch, at a final validation accuracy of 90.00%; the seeds do not tell it "
-        "apart from all others.",
-    ]
-
-
-def test_the_headline_of_what_is_told_apart(tmp_path: Path) -> None:
-    for seed in range(4):
-        for lr, lead in ((0.1, 0.0), (0.2, 0.05)):
-            write_run(tmp_path, "mine", _shifted(lead + 0.001 * np.sin(seed * lr * 9)), lr=lr, seed=seed)
-    study, values, _ = _study(tmp_path)
-    assert headline(study, values)[0] == "Best final validation accuracy: lr=0.2, 94.99% [94.87, 95.11] over 4 seeds."
-
-
-def test_the_headline_names_how_many_converge_as_soon(tmp_path: Path) -> None:
-    for lr in (0.1, 0.2, 0.3):
-        write_run(tmp_path, "mine", SETTLED, lr=lr)
-    write_run(tmp_path, "mine", [0.9] * 8, lr=0.1, seed=1)  # which the others lack
-    study, values, _ = _study(tmp_path)
-    assert ", as 2 others do, at a final" in headline(study, values)[1]
-
-
-def test_who_does_not_always_converge_is_not_as_soon(tmp_path: Path) -> None:
-    for seed in range(3):
-        write_run(tmp_path, "mine", SETTLED, lr=0.1, seed=seed)
-        write_run(tmp_path, "mine", SETTLED if seed else [0.1] * 8, lr=0.2, seed=seed)
-    study, values, _ = _study(tmp_path)
-    (first,) = [sentence for sentence in headline(study, values) if sentence.startswith("First")]
-    assert first.startswith("First to converge: lr=0.1, after 4 epochs, at a")
-
-
-def test_best_and_first_are_told_apart_as_one_family(tmp_path: Path) -> None:
-    """The lead has p = 0.043 on its own; both settings converge alike."""
-    for seed, lead in enumerate((0.0, 0.02, 0.025, 0.03, 0.055)):
-        write_run(tmp_path, "mine", _shifted(lead), lr=0.2, seed=seed)
-        write_run(tmp_path, "mine", _shifted(0.0), lr=0.1, seed=seed)
-    study, values, _ = _study(tmp_path)
-    alone = headline(replace(study, metrics=["val_accuracy"]), values)[0]
-    assert "tell it apart" not in alone
-    assert "tell it apart" in headline(study, values)[0]
-
-
-def test_what_the_second_stage_decided_is_said(tmp_path: Path) -> None:
-    for seed in range(4):
-        for lr, lead in ((0.1, 0.0), (0.2, 0.05), (0.3, -0.05)):
-            write_run(tmp_path, "mine", _shifted(lead + 0.0004 * lr * (seed - 1.5)), lr=lr, seed=seed)
-    study, values, _ = _study(tmp_path)
-    grouped = [replace(s, group="base" if s.name == "lr=0.1" else f"of {s.name}") for s in study.settings]
-    study = replace(study, settings=grouped, benchmark="lr=0.1", metrics=["val_accuracy"])
-    second = report_tables.against_benchmarks(study, values, pick(study, values))
-    what = "Against the benchmarks, final validation accuracy"
-    assert outcomes(study, second) == [
-        f"{what}: “lr=0.2 of lr=0.2” better than “lr=0.1 base” by 5.00 points.",
-        f"{what}: “lr=0.3 of lr=0.3” worse than “lr=0.1 base” by 5.00 points.",
-    ]
-
-
-def test_a_lead_over_what_never_gets_there_has_no_number(tmp_path: Path) -> None:
-    study = Study("mine", "Mine", settings=[Setting(name, name.upper(), {}) for name in ("a", "base")])
-    rows = {"metric": ["convergence_epoch"], "outcome": ["better"], "setting": ["a"], "benchmark": ["base"]}
-    table = report_tables.Table("second", "", [], [], pd.DataFrame({**rows, "lead": [inf]}))
-    assert outcomes(study, table) == ["Against the benchmarks, epochs to convergence: A better than BASE."]
-
-
-def test_the_headline_of_a_study_whose_table_does_not_show_convergence(tmp_path: Path) -> None:
-    write_run(tmp_path, "mine", [0.9] * 8, lr=0.1)
-    write_run(tmp_path, "mine", SETTLED, lr=0.2)
-    study, values, _ = _study(tmp_path)
-    assert len(headline(replace(study, metrics=["val_accuracy"]), values)) == 1

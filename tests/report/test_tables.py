@@ -11,6 +11,7 @@ from synthetic_study import write_rates_study, write_run
 
 from lr_lab.errors import UserError
 from lr_lab.report import tables as report_tables
+from lr_lab.report.formats import NOTHING
 from lr_lab.report.selection import pick, table_metrics
 from lr_lab.study import inference
 from lr_lab.study.measured import with_metrics
@@ -43,21 +44,21 @@ def test_the_comparison_equals_an_independent_computation(runs_and_study: tuple[
         assert row["runs"] == 8
     assert frame.loc["low", "difference_val_accuracy"] == pytest.approx(frame.loc["low", "val_accuracy"] - 0.95)
     # Half of the benchmark's own runs end above its mean; all others are far above.
-    assert frame["benchmark_reached"].tolist() == [4, 8, 8]
+    assert frame["benchmark_reached"].to_dict() == {"high": 8, "low": 8, "sgd": 4}
 
 
 def test_the_best_is_bold_and_the_notes_say_what_a_reader_needs(runs_and_study: tuple[Runs, Study]) -> None:
     runs, study = runs_and_study
     table = report_tables.comparison(study, _values(runs, study), runs)
     column = table.header.index("Final validation accuracy (%)")
-    assert [row[column].startswith("**") for row in table.rows] == [False, False, True]
-    assert [row[column + 1] for row in table.rows] == ["81.00", "**95.00**", "–"]
+    assert [row[column].startswith("**") for row in table.rows] == [True, False, False], "best first"
+    assert [row[column + 1] for row in table.rows] == ["–", "**95.00**", "81.00"]
     notes = " ".join(table.notes)
     assert "less 1.0 points" in notes
     assert "Momentum: sgd 0." in notes
     lines = table.markdown().splitlines()
     assert lines[2].startswith("| Strategy | Setting | Final validation accuracy (%) | Document (%) |")
-    assert lines[4].startswith("| Benchmark | SGD | 80.0")
+    assert lines[6].startswith("| Benchmark | SGD | 80.0")
 
 
 def test_a_setting_with_a_run_that_never_gets_there_is_not_the_best(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_what_only_explains_has_no_best(runs_and_study: tuple[Runs, Study]) -> N
     runs = Runs(runs.results.assign(sharpest=runs.results["lr"]), runs.histories)
     table = report_tables.comparison(replace(study, metrics=["val_accuracy", "sharpest"]), _values(runs, study), runs)
     column = table.header.index("Highest sharpness over the stability limit while it learned")
-    assert [row[column].partition(" ")[0] for row in table.rows] == ["0.001", "0.01", "0.1"]
+    assert [row[column].partition(" ")[0] for row in table.rows] == ["0.1", "0.01", "0.001"]
     assert any(row[2].startswith("**") for row in table.rows)
 
 
@@ -130,7 +131,7 @@ def test_epochs_to_the_benchmark_are_a_median_with_the_count_of_those_who_get_th
     runs = Runs(runs.results.assign(benchmark_epoch=epochs), runs.histories)
     table = report_tables.comparison(study, _values(runs, study), runs)
     column = table.header.index("Epochs to the accuracy of SGD")
-    assert [row[column] for row in table.rows] == ["2 (5 of 8)", "3 (5 of 8)", "4 (5 of 8)"]
+    assert [row[column] for row in table.rows] == ["4 (5 of 8)", "3 (5 of 8)", "2 (5 of 8)"]
 
 
 def test_both_stages_by_a_loss(runs_and_study: tuple[Runs, Study]) -> None:
@@ -230,7 +231,7 @@ def test_a_metric_that_the_document_lacks_does_not_hide_one_that_it_has(runs_and
     study = replace(study, metrics=["val_accuracy", "decline"])  # both in percent
     table = report_tables.comparison(study, _values(runs, study), runs)
     column = table.header.index("Document (%)")
-    assert [row[column] for row in table.rows] == ["81.00", "**95.00**", report_tables.NOTHING]
+    assert [row[column] for row in table.rows] == [NOTHING, "**95.00**", "81.00"]
 
 
 def test_likeness_takes_rivals(runs_and_study: tuple[Runs, Study]) -> None:
@@ -243,7 +244,7 @@ def test_what_is_explored_is_not_judged(runs_and_study: tuple[Runs, Study]) -> N
     runs, study = runs_and_study
     study = replace(study, exploration=["Rates"])
     rows = report_tables.comparison(study, _values(runs, study), runs).rows
-    assert [row[1] for row in rows] == ["SGD", "LOW", "HIGH"]
+    assert [row[1] for row in rows] == ["SGD", "HIGH", "LOW"]
     assert [row[2].startswith("**") for row in rows] == [True, False, False]
     assert [setting.name for setting in study.without_exploration.settings] == ["sgd"]
 

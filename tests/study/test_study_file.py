@@ -72,6 +72,7 @@ def test_no_file_is_no_study() -> None:
         ("title: x\nfigures: [{name: a, kind: curves}]", "figure 1 has no caption"),
         ("title: x\nnotices: [{says: x}]", "notice 1 has no when"),
         ("title: x\nbenchmark: b\nsettings: {a: {label: A, where: {lr: 1}}}", "benchmark=b is none of its settings"),
+        ("title: x\nanswers: [val_accuracy, speed]", "answers=speed is neither one of its claims nor a metric"),
     ],
 )
 def test_a_study_that_cannot_be_read(tmp_path: Path, text: str, words: str) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, inf, isfinite, isnan
+from math import ceil, isfinite, isnan
 from statistics import fmean, stdev
 
 import pandas as pd
 
 from lr_lab.curves.shape import swing
-from lr_lab.report.formats import interval, number, unit_of_difference
-from lr_lab.report.selection import estimate, table_metrics
-from lr_lab.report.tables import Table
+from lr_lab.report.formats import full_label, interval, number, unit_of_difference
+from lr_lab.report.selection import table_metrics
 from lr_lab.run.folder import FINISHED
 from lr_lab.run.summary import SETTING_KEYS
 from lr_lab.study import inference
@@ -263,76 +262,3 @@ def _rising(study: Study, runs: Runs, best: str) -> list[str]:
         f"The winner, {full_label(study, best)}, still gains {100 * gain:.2f} points of validation accuracy within its "
         f"last {quarter} epochs: train longer, epochs={2 * epochs}."
     ]
-
-
-def full_label(study: Study, name: str) -> str:
-    """The setting's label with its group, for a sentence; in quotation marks if it has several words."""
-    setting = study.setting(name)
-    link = " " if setting.group[:1].islower() else ", "  # "0.1 with Adam", but "seq1, By Epoch"
-    label = f"{setting.label}{link}{setting.group}" if setting.group else setting.label
-    return f"“{label}”" if " " in label else label
-
-
-def headline(study: Study, values: Values) -> list[str]:
-    """What came out: which setting ended best, which converged first and where that one ended."""
-    main = table_metrics(study, values)[0]
-    measured = {name: series for name in values.settings if (series := values.series(name, main))}
-    if not measured:
-        return []
-    is_timed = "convergence_epoch" in table_metrics(study, values)
-    timed = {name: x for name in measured if is_timed and (x := values.series(name, "convergence_epoch"))}
-    best = inference.leader(measured, METRICS[main].lower_is_better)
-    first = inference.leader(timed, lower_is_better=True) if timed else ""
-    doubts = _doubts({main: measured, "convergence_epoch": timed})
-    seeds = {frozenset(series) for series in measured.values()}
-    decided = ""
-    if len(seeds) > 1:
-        shares_some = frozenset.intersection(*seeds)
-        decided = " Decided over the seeds that all settings share." if shares_some else " They share no seed."
-    found = estimate(values, best, main)
-    kind, count = METRICS[main], f"{found.seeds} seed{'s' * (found.seeds > 1)}"
-    unit = "%" if kind.fraction else ""
-    reading = f"{number(found.centre, main)}{unit} {interval(found.low, found.high, main)}".rstrip()
-    sentences = [f"Best {kind.label}: {full_label(study, best)}, {reading} over {count}{doubts[main]}.{decided}"]
-    soonest = estimate(values, first, "convergence_epoch").centre if first else inf
-    if main in ("val_accuracy", "val_loss") and isfinite(soonest):
-        epochs = number(soonest, "convergence_epoch")
-        # Who does not always get there is behind who does, whatever its median (inference.leader).
-        reached = {
-            name: (number(x, "convergence_epoch"), all(map(isfinite, timed[name].values())))
-            for name, x in inference.centres(timed).items()
-        }
-        as_soon = list(reached.values()).count(reached[first]) - 1
-        others = f", as {as_soon} other{'s do' if as_soon > 1 else ' does'}" if as_soon else ""
-        sentences.append(
-            f"First to converge: {full_label(study, first)}, after {epochs} epoch{'s' * (epochs != '1')}{others}, "
-            f"at a {kind.label} of {number(estimate(values, first, main).centre, main)}{unit}"
-            f"{doubts['convergence_epoch']}."
-        )
-    return sentences
-
-
-def _doubts(candidates: Mapping[str, Mapping[str, inference.Series]]) -> dict[str, str]:
-    """Metric -> that the best setting by it is not known to be the best, if it is not; decided for all at once."""
-    evidence = {
-        metric: inference.winner(inference.on_shared_seeds(series), METRICS[metric].lower_is_better)[1]
-        for metric, series in candidates.items()
-        if len(series) > 1
-    }
-    told_apart = {metric for metric, found in inference.judge(evidence).items() if found.verdict == "reproduced"}
-    doubtful = dict.fromkeys(evidence.keys() - told_apart, "; the seeds do not tell it apart from all others")
-    return dict.fromkeys(candidates, "") | doubtful
-
-
-def outcomes(study: Study, second: Table) -> list[str]:
-    """What the second stage decided, a sentence for each metric and outcome; `second` is its table."""
-    sentences = []
-    decided = second.frame[second.frame["outcome"] != "not told apart"]
-    for (metric, outcome), rows in decided.groupby(["metric", "outcome"], sort=False):
-        pairs = [
-            f"{full_label(study, row.setting)} {outcome} than {full_label(study, row.benchmark)}"
-            + (f" by {number(abs(row.lead), metric)}{unit_of_difference(metric)}" if isfinite(row.lead) else "")
-            for row in rows.itertuples()
-        ]
-        sentences.append(f"Against the benchmarks, {METRICS[metric].label}: {', '.join(pairs)}.")
-    return sentences

@@ -30,9 +30,12 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lr_lab.report.formats import number
 from lr_lab.report.selection import Pick
 from lr_lab.run.folder import written_aside
 from lr_lab.schedule.sequences import Cyclic, Exponential, Inverse, InverseSqrt
+from lr_lab.study.inference import Estimate
+from lr_lab.study.metrics import METRICS
 from lr_lab.study.runs import Runs
 from lr_lab.study.study_file import Study
 from lr_lab.study.values import Values
@@ -61,6 +64,8 @@ COLUMN_LABELS = {
 
 # More seeds than these in one panel cannot be told apart.
 MOST_LINES = 12
+# The rows of a ranking that fit the first screen of a page.
+MOST_RANKED = 15
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,52 @@ def styles(study: Study) -> dict[str, Style]:
     for place, setting in enumerate(study.benchmarks):
         found.setdefault(setting.name, Style(NEUTRAL[place % len(NEUTRAL)], DASHES[place % 2 * 3]))
     return found
+
+
+def ranking(study: Study, estimates: Mapping[str, Estimate], metric: str) -> Figure:
+    """A dot per setting with its 95% interval, the best on top; what lies far behind is a number at the edge.
+
+    Args:
+        estimates: of the settings that were measured, the best first; of more than MOST_RANKED the first are shown.
+    """
+    shown = dict(list(estimates.items())[:MOST_RANKED])
+    figure = Figure(figsize=(7.6, 0.27 * len(shown) + 0.9), layout="constrained")
+    axes = figure.subplots()
+    look, caption = styles(study), labels(study, list(shown))
+    low, high = _range_of_ranking(list(shown.values()))
+    axes.set_xlim(low, high)
+    for row, (name, found) in enumerate(shown.items()):
+        colour = look[name].colour
+        ends = [min(max(end, low), high) for end in (found.low, found.high)]
+        if low <= found.centre <= high:
+            axes.plot(ends, [row, row], color=colour, linewidth=2.2, alpha=0.45, solid_capstyle="butt")
+            axes.plot([found.centre], [row], "o", color=colour, markersize=6)
+        else:
+            edge, side = (low, "left") if found.centre < low else (high, "right")
+            text = number(found.centre, metric)
+            axes.text(edge, row, f"◂ {text} " if side == "left" else f" {text} ▸", ha=side, va="center", color=colour)
+    axes.set_yticks(range(len(shown)), [caption[name] for name in shown])
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    kind = METRICS[metric]
+    axes.set_xlabel(f"{kind.label}{f' ({kind.unit})' if kind.unit else ''}, mean and 95% interval over seeds")
+    if kind.fraction:
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def _range_of_ranking(shown: Sequence[Estimate]) -> tuple[float, float]:
+    """Wide enough for the better half of the settings with their intervals, and as much again."""
+    finite = [each for each in shown if np.isfinite(each.centre)]
+    near = finite[: max(2, ceil(len(finite) / 2))]
+    ends = [end for each in near for end in (each.low, each.centre, each.high) if np.isfinite(end)]
+    if not ends:
+        return 0.0, 1.0
+    least, most = min(ends), max(ends)
+    width = (most - least) or abs(most) or 1.0
+    everything = [end for each in finite for end in (each.low, each.centre, each.high) if np.isfinite(end)]
+    margin = 0.05 * width
+    return max(least - width, min(everything)) - margin, min(most + width, max(everything)) + margin
 
 
 def chosen_settings(figure: Mapping[str, Any], study: Study, values: Values, picks: Sequence[Pick]) -> list[str]:

@@ -1,10 +1,11 @@
-"""Numbers, intervals and p-values as a person reads them."""
+"""Numbers, intervals, p-values and names of settings as a person reads them."""
 
 from __future__ import annotations
 
 from math import floor, inf, isfinite, isnan, log10
 
 from lr_lab.study.metrics import METRICS, Metric
+from lr_lab.study.study_file import Study
 
 NOTHING = "–"  # a number that is not known
 
@@ -31,6 +32,16 @@ def unit_of_difference(metric: str) -> str:
     return next((f" {unit}s" for unit in ("epoch", "step") if metric.endswith(unit)), "")
 
 
+def quantity(value: float, metric: str) -> str:
+    """A value with its unit, where it has one."""
+    text = number(value, metric)
+    if not isfinite(value) or metric not in METRICS:
+        return text
+    if METRICS[metric].fraction and not METRICS[metric].gap:
+        return f"{text}%"
+    return text + (unit_of_difference(metric).removesuffix("s") if text == "1" else unit_of_difference(metric))
+
+
 def interval(low: float, high: float, metric: str, signed: bool = False) -> str:
     """A 95% interval, both ends to the same decimals; an open end where the seeds give no bound."""
     if (low == -inf and high == inf) or (not signed and low == inf):
@@ -54,3 +65,11 @@ def p_value(p: float) -> str:
         return "1"
     rounded = f"{p:.3f}"
     return f"{p:.4f}" if rounded == "0.050" else rounded  # which side of 0.05 it lies on decides
+
+
+def full_label(study: Study, name: str) -> str:
+    """The setting's label with its group, for a sentence; in quotation marks if it has several words."""
+    setting = study.setting(name)
+    link = " " if setting.group[:1].islower() else ", "  # "0.1 with Adam", but "seq1, By Epoch"
+    label = f"{setting.label}{link}{setting.group}" if setting.group else setting.label
+    return f"“{label}”" if " " in label else label

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,15 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from lr_lab.errors import UserError
-from lr_lab.report import page, tables
-from lr_lab.report.advice import advise, headline, missing, outcomes
+from lr_lab.report import figures, page, tables
+from lr_lab.report.advice import advise, missing
+from lr_lab.report.answer import answer, answers_by, closest, first_to_converge, outcomes
+from lr_lab.report.evidence import shown_claim
 from lr_lab.report.illustrations import Drawn, Illustrations
-from lr_lab.report.selection import Pick, pick
+from lr_lab.report.selection import Pick, pick, ranked
 from lr_lab.report.tables import Table
 from lr_lab.run.config import CONFIG_DIR
 from lr_lab.run.folder import run_folders, write_text
 from lr_lab.study.judgement import further_looks, judge, write_looks
 from lr_lab.study.measured import combined, read_study_runs, with_metrics
+from lr_lab.study.metrics import METRICS
 from lr_lab.study.runs import Runs, read_table, write_runs
 from lr_lab.study.study_file import Study, discover, read_study
 from lr_lab.study.values import Values
@@ -92,21 +96,45 @@ def _report(measured: _Measured, folder: Path, run_dir: Path) -> page.Report:
     drawn = Drawn()
     if not study.reads:
         drawn = Illustrations(study, runs, values, picks, folder / "figures", partial(_samples, run_dir)).draw()
+    claims = [shown_claim(finding, values) for finding in findings]
+    shown_tables = _tables(study, values, runs, contest, picks, second)
     return page.Report(
         study=replace(study, figures=drawn.entries),
-        headline=[
-            *(notice.says for notice in study.notices if notice.applies(runs.results)),
-            *(headline(contest, contenders) if contest.settings else []),
+        notices=[notice.says for notice in study.notices if notice.applies(runs.results)],
+        answer=answer(contest, contenders, claims, second) or _nearest(study, shown_tables),
+        picture=_picture(contest, contenders, drawn, folder / "figures"),
+        decided=[
+            *(first_to_converge(contest, contenders) if contest.settings else []),
             *(outcomes(contest, second) if second else []),
         ],
-        tables=_tables(study, values, runs, contest, picks, second),
-        findings=findings,
+        claims=claims,
+        tables=shown_tables,
         advice=[_READS_OTHERS] if study.reads else _advice(study, runs, contest, contenders),
         facts=page.facts(study, runs) | _left_out(measured),
         unknown=study.unknown or _UNKNOWN,
         illustrations=drawn.shown,
         drawing=drawn.drawing,
     )
+
+
+def _nearest(study: Study, shown: Sequence[Table]) -> list[str]:
+    """The answer of a study that only explores: what comes nearest to the document."""
+    return next((closest(study, table) for table in shown if table.name == "likeness"), [])
+
+
+def _picture(contest: Study, values: Values, drawn: Drawn, folder: Path) -> page.Picture | None:
+    """What shows the answer: the settings in order, or the first figure of a study that asks for something else."""
+    metric = answers_by(contest, values)
+    order = ranked(values, metric) if metric else {}
+    if len(order) > 1:
+        figures.save(figures.ranking(contest, order, metric), folder / "answer")
+        title = f"Settings by {METRICS[metric].label}, the best on top, with 95% intervals over seeds"
+        return page.Picture(f"{title}.", figures.file(folder / "answer", "svg"))
+    for entry in drawn.entries:
+        for ending in ("svg", "png", "gif"):
+            if (found := figures.file(folder / entry["name"], ending)).exists():
+                return page.Picture(entry["caption"], found)
+    return None
 
 
 def _tables(
@@ -151,7 +179,8 @@ def _samples(folder: Path, split: str, run: str | None) -> tuple[np.ndarray, np.
 def _write(report: page.Report, folder: Path) -> None:
     for table in report.tables:
         table.write(folder)
-    if report.findings:
-        write_text(folder / "verdicts.csv", tables.verdict_frame(report.findings).to_csv(index=False))
+    if report.claims:
+        findings = [shown.finding for shown in report.claims]
+        write_text(folder / "verdicts.csv", tables.verdict_frame(findings).to_csv(index=False))
     write_text(folder / "report.md", page.markdown(report, folder))
     write_text(folder / "index.html", page.html(report))

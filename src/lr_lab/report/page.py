@@ -6,36 +6,25 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from pathlib import Path
-from typing import get_args
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from lr_lab.report.evidence import OUTCOMES, ShownClaim
 from lr_lab.report.figures import file
-from lr_lab.report.formats import interval, number, p_value, unit_of_difference
 from lr_lab.report.interactive import Drawing, Panel
 from lr_lab.report.tables import Table, momenta_of
-from lr_lab.study.claims import Finding
 from lr_lab.study.runs import Runs
 from lr_lab.study.study_file import Study
-from lr_lab.study.verdicts import Kind
-
-_DOCUMENT_SAYS = {
-    "holds": "The document's own table agrees with it.",
-    "fails": "The document's own table contradicts it.",
-    "tie": "In the document's own table it is a tie.",
-    "silent": "",
-}
 
 _HOW_VERDICTS_READ = (
-    "The chance that any verdict here is false is at most 5%, over all claims and all looks at the results. That was "
-    "shown by simulation for normal, heavy-tailed, skewed, two-humped and rounded values, and for spreads that differ "
-    "sixty-fold; not for a single setting that is unlike all others of its group. An effect is by how much a claim "
-    "holds; negative: by how much it fails; with its 95% interval over seeds, for this validation set and this claim "
-    "alone. No verdict comes from one seed."
+    "A claim is decided when its corrected p-value is at most 0.05. The chance that any verdict of this page is false "
+    "is then at most 5%, over all claims and all looks at the results. Simulations show this for normal, heavy-tailed, "
+    "skewed, two-humped and rounded values, and for spreads that differ sixty-fold. They do not show it for a single "
+    "setting that is unlike all others of its group. Intervals are 95% intervals over seeds, for this validation set "
+    "and for one claim alone. One seed alone decides nothing."
 )
 
 
@@ -53,12 +42,22 @@ class Picture:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a report says."""
+    """Everything that a report says.
+
+    Attributes:
+        notices: what a reader must know before the answer.
+        answer: one to three sentences; [] where the study asks for none.
+        picture: shows the answer.
+        decided: what else came out, in sentences.
+    """
 
     study: Study
-    headline: Sequence[str]
+    notices: Sequence[str]
+    answer: Sequence[str]
+    picture: Picture | None
+    decided: Sequence[str]
+    claims: Sequence[ShownClaim]
     tables: Sequence[Table]
-    findings: Sequence[Finding]
     advice: Sequence[str]
     facts: Mapping[str, str]
     unknown: Sequence[str]
@@ -66,45 +65,15 @@ class Report:
     drawing: Drawing = field(default_factory=lambda: Drawing("", {}))
 
     @property
-    def verdicts(self) -> dict[str, list[Finding]]:
-        """Verdict -> the findings that have it; what is decided first."""
-        return {
-            verdict: [finding for finding in self.findings if finding.verdict.verdict == verdict]
-            for verdict in get_args(Kind)
-        }
-
-
-def effect(finding: Finding) -> str:
-    """The numbers behind a verdict, in one line."""
-    verdict = finding.verdict
-    metric = str(finding.claim.arguments.get("metric", ""))
-    if verdict.seeds == 0:
-        if only := finding.claim.arguments.get("among"):
-            return f"no run of which it can be said ({only})"
-        return "nothing measured with a seed that all of its settings have"
-    spread = interval(verdict.low, verdict.high, metric, signed=True)
-    seeds = f"{verdict.seeds} seed{'s' if verdict.seeds > 1 else ''}"
-    middle = f"{number(verdict.effect, metric, signed=True)}{unit_of_difference(metric)} {spread}".strip()
-    told = f"{middle} · {seeds} · p {p_value(verdict.p) if verdict.p < 0.001 else '= ' + p_value(verdict.p)}"
-    return f"{told} · {bound(finding)}" if verdict.verdict == "undecided" and bound(finding) else told
-
-
-def bound(finding: Finding) -> str:
-    """What is known of a claim's lead that is too small, or too uncertain, to be decided; "" without a bound."""
-    if not isfinite(finding.verdict.bound) or not finding.claim.asks_which_is_better:
-        return ""
-    metric = finding.claim.arguments["metric"]
-    least = f"{number(finding.verdict.bound, metric)}{unit_of_difference(metric)}"
-    return f"if there is a difference, it is below {least} (95%)"
+    def outcomes(self) -> dict[str, list[ShownClaim]]:
+        """Outcome -> the claims that have it, in the order of a page."""
+        found = {name: [shown for shown in self.claims if shown.outcome == name] for name in OUTCOMES.values()}
+        return {name: claims for name, claims in found.items() if claims}
 
 
 def figure_file(path: Path) -> Path | None:
     """The picture that was drawn under this path, which has no suffix; None if there is none."""
     return next((found for ending in ("png", "gif") if (found := file(path, ending)).exists()), None)
-
-
-def document(finding: Finding) -> str:
-    return _DOCUMENT_SAYS[finding.document]
 
 
 def _bold(cell: str) -> Markup:
@@ -163,11 +132,12 @@ def html(report: Report) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"bold": _bold, "effect": effect, "document": document}
+    environment.filters["bold"] = _bold
     return environment.get_template("page.html.j2").render(
         {name: getattr(report, name) for name in report.__dataclass_fields__}
         | {
-            "verdicts": report.verdicts,
+            "outcomes": report.outcomes,
+            "counts": counts(report) if report.claims else "",
             "how_verdicts_read": _HOW_VERDICTS_READ,
             "drawing": Drawing(Markup(report.drawing.script), {n: Markup(d) for n, d in report.drawing.divs.items()}),
         }
@@ -177,24 +147,19 @@ def html(report: Report) -> str:
 def markdown(report: Report, folder: Path) -> str:
     """The report with the figures that lie in its folder, instead of curves that move."""
     study = report.study
-    files = [found for f in study.figures if (found := figure_file(folder / "figures" / f["name"]))]
-    captions = {f["name"]: f["caption"] for f in study.figures}
-    parts = [f"# {study.title}", f"After {study.source}." if study.source else "", study.question]
-    if report.headline:
-        parts += ["## What came out", "\n".join(f"- {sentence}" for sentence in report.headline)]
-    if report.findings:
-        counts = (f"{len(findings)} {verdict}" for verdict, findings in report.verdicts.items())
-        parts += ["## Verdicts", f"{', '.join(counts)}. {_HOW_VERDICTS_READ}"]
-        parts.append(
-            "\n".join(
-                f"- **{f.verdict.verdict}** ({f.claim.place}) {f.claim.says}"
-                f"{f' Read as: {f.claim.reading}.' if f.claim.reading else ''} {effect(f)}. {document(f)}".rstrip()
-                for findings in report.verdicts.values()
-                for f in findings
-            )
-        )
+    parts = [f"# {study.title}", f"After {study.source}." if study.source else ""]
+    parts += [f"**Asked.** {study.question}" if study.question else "", *report.notices]
+    if report.answer:
+        parts.append(f"**Answer.** {' '.join(report.answer)}")
+    if report.picture and (found := figure_file(report.picture.file.with_suffix(""))):
+        parts.append(f"![{report.picture.title}](figures/{found.name})")
+    if report.decided:
+        parts.append("\n".join(f"- {sentence}" for sentence in report.decided))
+    if report.claims:
+        parts += _claims_in_markdown(report)
     parts += ["## Tables", *(table.markdown() for table in report.tables)]
-    if files:
+    captions = {f["name"]: f["caption"] for f in study.figures}
+    if files := [found for name in captions if (found := figure_file(folder / "figures" / name))]:
         parts += ["## Figures", *(f"![{captions[found.stem]}](figures/{found.name})" for found in files)]
     parts += [
         "## What to do next",
@@ -204,3 +169,30 @@ def markdown(report: Report, folder: Path) -> str:
     parts += ["\n".join(f"- {c['what']}: {c['value']} ({c['why']})" for c in study.choices)]
     parts += ["## What could not be known", "\n".join(f"- {sentence}" for sentence in report.unknown)]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
+
+
+def _claims_in_markdown(report: Report) -> list[str]:
+    parts = ["## Claims", f"{counts(report)}."]
+    for outcome, claims in report.outcomes.items():
+        lines = ["| Place | Claim | Measured | It needs | Seeds | In the source's own table |", "|" + " --- |" * 6]
+        for shown in claims:
+            claim = shown.claim
+            says = f"{claim.says}{f' Read as: {claim.reading}.' if claim.reading else ''}"
+            cells = [claim.place, says, shown.measured, shown.limit, f"{shown.seeds}", shown.source]
+            lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+        parts += [f"### {outcome.capitalize()} ({len(claims)})", "\n".join(lines)]
+    statistics = "\n".join(f"- {shown.claim.place}, {shown.claim.name}: {shown.statistics}" for shown in report.claims)
+    summary = "<summary>p-values and corrections</summary>"
+    return [*parts, f"<details>{summary}\n\n{_HOW_VERDICTS_READ}\n\n{statistics}\n\n</details>"]
+
+
+def counts(report: Report) -> str:
+    """How many claims hold, do not hold and are open, in words."""
+    words = {
+        "holds": ("holds", "hold"),
+        "does not hold": ("does not hold", "do not hold"),
+        "no difference that matters": ("shows no difference that matters", "show no difference that matters"),
+        "open": ("is open", "are open"),
+    }
+    parts = [f"{len(claims)} {words[name][len(claims) > 1]}" for name, claims in report.outcomes.items()]
+    return f"Of {len(report.claims)} claim{'s' * (len(report.claims) > 1)} {', '.join(parts)}"

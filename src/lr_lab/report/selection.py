@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf, nan
+from math import inf, isfinite, nan
 
 from lr_lab.errors import UserError
 from lr_lab.study import inference
 from lr_lab.study.inference import Estimate, Evidence, Verdict
-from lr_lab.study.metrics import METRICS
+from lr_lab.study.metrics import METRICS, Metric
 from lr_lab.study.study_file import Study
 from lr_lab.study.values import Values
 
@@ -30,9 +30,12 @@ def estimate(values: Values, setting: str, metric: str) -> Estimate:
     series = values.series(setting, metric) if metric in values.metrics else {}
     if not series:
         return Estimate(nan, -inf, inf, 0)
-    found = inference.estimate(series)
-    least, most = METRICS[metric].bounds
-    # An end that the seeds do not bound stays open.
+    return within_bounds(inference.estimate(series), metric)
+
+
+def within_bounds(found: Estimate, metric: str) -> Estimate:
+    """The estimate, its interval within what the metric can be; an end that the seeds do not bound stays open."""
+    least, most = METRICS.get(metric, Metric(metric)).bounds
     low = found.low if found.low == -inf else max(found.low, least)
     return replace(found, low=low, high=found.high if found.high == inf else min(found.high, most))
 
@@ -56,6 +59,17 @@ def table_metrics(study: Study, values: Values) -> list[str]:
     if not (found := [metric for metric in wanted if metric in values.metrics]):
         raise UserError(f"{values.place} has no column {' or '.join(wanted)}, by which settings are judged.")
     return found
+
+
+def ranked(values: Values, metric: str) -> dict[str, Estimate]:
+    """The settings that were measured, the best first; one of which some run never gets there is behind the others."""
+    found = {}
+    for name in values.settings:
+        if metric in values.metrics and (series := values.series(name, metric)):
+            found[name] = not all(map(isfinite, series.values())), estimate(values, name, metric)
+    sign = 1 if METRICS[metric].lower_is_better else -1
+    order = sorted(found, key=lambda name: (found[name][0], sign * found[name][1].centre))
+    return {name: found[name][1] for name in order}
 
 
 def pick(study: Study, values: Values) -> list[Pick]:

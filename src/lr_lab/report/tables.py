@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from lr_lab.report.formats import NOTHING, interval, number, p_value
-from lr_lab.report.selection import Pick, estimate, table_metrics
+from lr_lab.report.selection import Pick, estimate, ranked, table_metrics
 from lr_lab.run.folder import write_text
 from lr_lab.study import inference
 from lr_lab.study.claims import Finding
@@ -60,7 +60,8 @@ def _table(
 def comparison(study: Study, values: Values, runs: Runs) -> Table:
     """One row per setting: what it reached over the seeds, beside the document's number and the difference to it."""
     metrics = table_metrics(study, values)
-    records = [_comparison_record(setting, values, runs, metrics) for setting in study.settings]
+    settings = _best_first(study, values, metrics[0])
+    records = [_comparison_record(setting, values, runs, metrics) for setting in settings]
     columns = [*metrics, *(f"document_{metric}" for metric in metrics)]
     # What several studies reached, on data of their own, has no best.
     rivals = [] if study.reads else [record for record in records if record["group"] not in study.exploration]
@@ -71,7 +72,7 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
         reached = _best([record[column] for record in there], column)
         best[column] = [record["setting"] for record in there if record[column] == reached]
     rows = []
-    for setting, record in zip(study.settings, records, strict=True):
+    for setting, record in zip(settings, records, strict=True):
         row = {study.grouped_by.capitalize(): setting.group, "Setting": setting.label}
         for metric in metrics:
             unit = _unit(metric)
@@ -91,6 +92,19 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
         row["Runs"] = f"{record['runs']}" + (f" ({record['diverged']} diverged)" if record["diverged"] else "")
         rows.append(row)
     return _table("comparison", "All settings", rows, records, _notes(study, runs, metrics, has_best=bool(rivals)))
+
+
+def _best_first(study: Study, values: Values, metric: str) -> list[Setting]:
+    """Settings that explore, and then those without a run, come last; studies that are read stay apart."""
+    if METRICS[metric].neutral:
+        return list(study.settings)
+    places = {name: place for place, name in enumerate(ranked(values, metric))}
+
+    def key(setting: Setting) -> tuple[bool, int, int]:
+        read = next((n for n, name in enumerate(study.reads) if setting.name.startswith(f"{name}/")), 0)
+        return setting.group in study.exploration, read, places.get(setting.name, len(places))
+
+    return sorted(study.settings, key=key)
 
 
 def _unit(metric: str) -> str:
@@ -244,11 +258,9 @@ def likeness(study: Study, values: Values) -> Table | None:
         return None
     alike = len({tuple(setting.label for setting in held) for held in compared.values()}) == 1
     for group, held in compared.items():
-        record: dict[str, Any] = {"group": group, "settings": len(held)}
-        row = {
-            study.grouped_by.capitalize(): group,
-            "Over": "" if alike else ", ".join(setting.label for setting in held),
-        }
+        over = ", ".join(setting.label for setting in held)
+        record: dict[str, Any] = {"group": group, "over": over, "settings": len(held)}
+        row = {study.grouped_by.capitalize(): group, "Over": "" if alike else over}
         for metric in (m for m in table_metrics(study, values) if all(m in setting.published for setting in held)):
             pairs = [(estimate(values, setting.name, metric).centre, setting.published[metric]) for setting in held]
             if METRICS[metric].fraction:

@@ -18,6 +18,7 @@ from lr_lab.errors import UserError
 from lr_lab.run.folder import FINISHED
 from lr_lab.run.summary import SETTING_KEYS
 from lr_lab.study.entries import check_keys, mapping, read_yaml
+from lr_lab.study.metrics import METRICS
 
 # The groups of the configuration: their names speak for themselves in a label.
 _SELF_EXPLAINING = ("data", "model", "optimizer", "sequence", "strategy")
@@ -84,7 +85,7 @@ class Study:
         looks: numbers of seeds after which claims are judged; none: once, on all seeds there are.
         budget: what it may cost at most: `seeds`, `hours`, or both.
         claims: name -> place, says, test and its arguments; see claims.py.
-        answers: name of the claim, or metric, that answers the question.
+        answers: name of the claim or metric that answers the question, or several; none: the best setting does.
         where: what all runs of the study have in common, part of every setting's `where`.
         settings: in the order of the tables.
         benchmark: the setting whose final accuracy the others are timed to.
@@ -208,6 +209,9 @@ def read_study(conf: Path, name: str) -> Study | None:
     _check_numbers(str(file), study)
     if study.benchmark not in {None, *(setting.name for setting in settings)}:
         raise UserError(f"{file}: benchmark={study.benchmark} is none of its settings; name one of them.")
+    answers = [study.answers] if isinstance(study.answers, str) else study.answers
+    if study.answers and (unknown := [name for name in answers if name not in study.claims and name not in METRICS]):
+        raise UserError(f"{file}: answers={unknown[0]} is neither one of its claims nor a metric; name one of them.")
     return study
 
 
