@@ -1,4 +1,7 @@
-"""One study: run folders -> tables, figures, verdicts, one web page. `python -m src.report --help` says how."""
+"""One study: run folders -> tables, figures, verdicts, one web page; and the index of all reports.
+
+`python -m src.report --help` says how.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from lr_lab.errors import UserError
 from lr_lab.program import program
 from lr_lab.report import page
+from lr_lab.report.index import write_index
 from lr_lab.report.making import make_report
 
 
@@ -29,7 +33,12 @@ def _say(report: page.Report, folder: Path) -> None:
     print(f"The report is {folder / 'index.html'}.")
 
 
-@program("report")
+def _make(cfg: DictConfig) -> tuple[page.Report, Path]:
+    results, report_dir = (Path(path) if path else None for path in (cfg.results, cfg.report_dir))
+    return make_report(str(cfg.study), Path(cfg.output_dir), results, report_dir)
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="report")
 def main(cfg: DictConfig) -> None:
     if OmegaConf.is_missing(cfg, "study"):
         raise UserError("Name the study to report on: python -m src.report study=decay_mnist")
@@ -40,16 +49,16 @@ def main(cfg: DictConfig) -> None:
         Path(cfg.report_dir) if cfg.report_dir else None,
     )
     try:
-        if OmegaConf.is_missing(cfg, "study"):
+        if not isinstance(cfg.index, bool):
+            raise UserError(f"index={cfg.index} is not allowed; give true or false.")
+        has_study = not OmegaConf.is_missing(cfg, "study")
+        if not (has_study or cfg.index):
             raise UserError("Name the study to report on: python -m src.report study=decay_mnist")
-        report, folder = make_report(
-            str(cfg.study),
-            Path(cfg.output_dir),
-            Path(cfg.results) if cfg.results else None,
-            Path(cfg.report_dir) if cfg.report_dir else None,
-        )
         try:
-            _say(report, folder)
+            if has_study:
+                _say(*_make(cfg))
+            if cfg.index:
+                print(f"The index is {write_index(Path(cfg.output_dir) / 'reports')}.")
             sys.stdout.flush()
         except BrokenPipeError:  # the report is written; its reader, such as head, has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends

@@ -53,6 +53,7 @@ def test_every_file_is_there(made: Path) -> None:
         "histories.csv.gz",
         "verdicts.csv",
         "looks.csv",
+        "summary.json",
         "figures/answer.png",
         "figures/answer.svg",
     }
@@ -299,6 +300,22 @@ def test_a_study_that_nobody_ran(outputs: Path, tmp_path: Path) -> None:
         make_report("decay_cifar10", tmp_path)
     with pytest.raises(UserError, match=r"there are .*decay_mnist"):
         make_report("nobody", outputs)
+
+
+@pytest.mark.parametrize(("option", "words"), [("", "Name the study"), ("index=maybe", "index=maybe is not allowed")])
+def test_a_report_of_nothing_is_refused(tmp_path: Path, option: str, words: str) -> None:
+    command = [sys.executable, "-m", "src.report", f"output_dir={tmp_path}", *option.split()]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=CONFIG_DIR.parent)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"error: {words}")
+
+
+def test_the_command_writes_the_index_alone(made: Path) -> None:
+    index = made.parent / "index.md"
+    command = [sys.executable, "-m", "src.report", "index=true", f"output_dir={made.parent.parent}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=CONFIG_DIR.parent)
+    assert (done.returncode, done.stdout) == (0, f"The index is {index}.\n")
+    assert "[decay_mnist](decay_mnist/report.md)" in index.read_text()
 
 
 def test_a_mistake_on_the_command_line_is_one_sentence(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from lr_lab.report.advice import advise, missing
 from lr_lab.report.answer import answer, answers_by, closest, first_to_converge, outcomes
 from lr_lab.report.evidence import shown_claim
 from lr_lab.report.illustrations import Drawn, Illustrations
+from lr_lab.report.index import write_summary
 from lr_lab.report.selection import Pick, pick, ranked
 from lr_lab.report.tables import Table
 from lr_lab.run.config import CONFIG_DIR
@@ -59,6 +60,7 @@ def make_report(
         write_runs(measured.all_runs, measured.runs, folder)
     report = _report(measured, folder, output_dir / name)
     _write(report, folder)
+    write_summary(report, measured.runs, folder)
     return report, folder
 
 
