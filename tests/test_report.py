@@ -193,7 +193,8 @@ def test_a_study_that_only_explores_says_what_is_missing(tmp_path: Path) -> None
     write_run(tmp_path, "calibration", [0.5, 0.9], lr=0.001, config={"batch_size": 64}, **names)
     report, _ = make_report("calibration", tmp_path)
     assert report.advice == [
-        "24 of 25 settings have no run yet: start the sweep again, it trains only what is missing, and report anew."
+        "24 of 25 settings have no run yet: start the sweep again, it trains only what is missing, and then make the "
+        "report again."
     ]
     assert not report.answer
 

@@ -110,5 +110,5 @@ def test_the_p_value_comes_with_the_look_or_with_a_bound() -> None:
 
 def test_nothing_measured_is_said() -> None:
     shown = _shown(test="bounded", metric="sharpness", settings="a", above=0.5)
-    assert shown.evidence == "nothing measured with a seed that all of its settings have"
-    assert shown.sentence.startswith("Open: “It is so” (nothing measured")
+    assert shown.evidence == "its settings share no seed yet"
+    assert shown.sentence.startswith("Open: “It is so” (its settings share")

@@ -1,4 +1,4 @@
-"""What a person should do next, from the evidence of a study: sentences, each with its numbers."""
+"""Advice on the next step, from the evidence of a study: sentences, each with its numbers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def advise(study: Study, values: Values, runs: Runs) -> list[str]:
         return sentences
     best = inference.leader(candidates, METRICS[metric].lower_is_better)
     sentences += _not_told_apart(study, inference.on_shared_seeds(candidates), best, metric)
-    # Who is told to stop earlier is not also told to go on for longer.
+    # Advice to stop earlier excludes advice to go on for longer.
     last = _overfitting(study, runs, best) or _rising(study, runs, best)
     return [*sentences, *_edges(study, values, runs, metric), *last]
 
@@ -65,7 +65,7 @@ def _unfinished(runs: Runs) -> list[str]:
     states = " and ".join(f"{count} {status}" for status, count in counts.items())
     return [
         f"Of {len(runs.results)} runs {states}: start the same sweep again, it trains only what is missing, "
-        "and report anew."
+        "and then make the report again."
     ]
 
 
@@ -76,7 +76,7 @@ def missing(study: Study, runs: Runs) -> list[str]:
         return []
     return [
         f"{without} of {len(study.settings)} settings {'has' if without == 1 else 'have'} no run yet: start the sweep "
-        "again, it trains only what is missing, and report anew."
+        "again, it trains only what is missing, and then make the report again."
     ]
 
 
@@ -109,7 +109,7 @@ def _else_equal(finished: pd.DataFrame) -> pd.Series:
 
 
 def _best_stable(values: Values, finished: pd.DataFrame, lost: pd.DataFrame, metric: str) -> float | None:
-    """Of the rates below those of the lost runs, all else equal, the best at which none diverged; None without one."""
+    """The best rate below those of the lost runs, all else equal, at which no run diverged; None without one."""
     alike = _else_equal(finished)
     below = finished[alike.isin(alike[lost.index]) & (finished["lr"] < lost["lr"].min())]
     diverged = (below["status"] == "diverged").groupby(below["lr"]).any()
@@ -173,7 +173,7 @@ def _mean(leads: Sequence[float]) -> float:
 
 
 def _ahead(candidates: Mapping[str, inference.Series], best: str, metric: str) -> bool:
-    """Whether it is known to be the best of the candidates."""
+    """True if the setting is known to be the best of the candidates."""
     name, evidence = inference.winner(candidates, METRICS[metric].lower_is_better)
     return name == best and inference.judge({name: evidence})[name].verdict == "reproduced"
 

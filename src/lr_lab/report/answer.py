@@ -1,4 +1,4 @@
-"""What came out, in sentences: the answer to a study's question, and what else was decided."""
+"""The answer to a study's question, and the other decisions, in sentences built from the results."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def first_to_converge(study: Study, values: Values) -> list[str]:
 
 
 def outcomes(study: Study, second: Table) -> list[str]:
-    """What the second stage decided, a sentence for each metric and outcome; `second` is its table."""
+    """The decisions of the second stage, a sentence for each metric and outcome; `second` is its table."""
     sentences = []
     decided = second.frame[second.frame["outcome"] != "not told apart"]
     for (metric, outcome), rows in decided.groupby(["metric", "outcome"], sort=False):
@@ -108,7 +108,7 @@ def outcomes(study: Study, second: Table) -> list[str]:
 
 
 def closest(study: Study, likeness: Table) -> list[str]:
-    """Of the groups that are held against the same numbers of the document, the one that is nearest to them."""
+    """The group that is nearest to the document's numbers, for each list of settings that several groups share."""
     metric = next((name for name in METRICS if name in likeness.frame), None)
     if metric is None or not METRICS[metric].fraction:
         return []
@@ -144,7 +144,7 @@ def _reached(values: Values, name: str, metric: str) -> str:
 
 
 def _each(study: Study, values: Values, metric: str) -> list[str]:
-    """What the settings reached by a metric of which neither direction is better."""
+    """The value of each setting, or their range, by a metric of which neither direction is better."""
     found = {name: estimate(values, name, metric).centre for name in _measured(values, metric)}
     if not found:
         return []
@@ -203,7 +203,7 @@ def _over_the_benchmark(study: Study, second: Table, name: str, metric: str) -> 
 
 
 def _told_apart(study: Study, values: Values, metric: str) -> bool:
-    """Whether the best setting by the metric is known to be the best.
+    """True if the best setting by the metric is known to be the best.
 
     The best by the table's first metric and the first to converge are decided as one family.
     """

@@ -54,12 +54,12 @@ class ShownClaim:
 
     @property
     def source(self) -> str:
-        """What the source's own table says of the claim; "" if nothing."""
+        """The claim by the source's own numbers: holds, fails or is a tie; "" if they do not tell."""
         return _SOURCE[self.finding.document]
 
     @property
     def evidence(self) -> str:
-        """What was measured, the limit and the number of seeds, in one phrase."""
+        """The measured number, the limit and the number of seeds, in one phrase."""
         if not self.seeds:
             return self.measured
         seeds = f"{self.seeds} seed{'s' * (self.seeds > 1)}"
@@ -67,7 +67,7 @@ class ShownClaim:
 
     @property
     def sentence(self) -> str:
-        """What came out, the claim in quotation marks, and the evidence."""
+        """The outcome, the claim in quotation marks, and the evidence."""
         return f"{self.outcome.capitalize()}: “{self.claim.says.removesuffix('.')}” ({self.evidence})."
 
     @property
@@ -88,8 +88,8 @@ def shown_claim(finding: Finding, values: Values) -> ShownClaim:
     claim, verdict = finding.claim, finding.verdict
     if not verdict.seeds:
         if among := claim.arguments.get("among"):
-            return ShownClaim(finding, f"no run of which it can be said ({among})", "", 0)
-        return ShownClaim(finding, "nothing measured with a seed that all of its settings have", "", 0)
+            return ShownClaim(finding, f"no run qualifies (none {among})", "", 0)
+        return ShownClaim(finding, "its settings share no seed yet", "", 0)
     return ShownClaim(finding, *_MEASURES.get(claim.test, _lead)(claim, verdict, values))
 
 

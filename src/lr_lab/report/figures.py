@@ -185,7 +185,7 @@ def sequences(lr: float, length: int) -> Figure:
 
 @dataclass(frozen=True)
 class Axis:
-    """What a figure of curves shows of a column, and between which limits.
+    """The column that a figure of curves shows, and its limits.
 
     Attributes:
         epochs, limits: of the figure; where a study has several of a column, the limits are those of all settings that
@@ -207,9 +207,9 @@ class Axis:
         shown = pd.concat([runs.curve(name, column) for name in names])
         last = max(2.0, float(shown["epoch"].max()))
         alike = [f for f in study.figures if f["kind"] == "curves" and f.get("column", "val_accuracy") == column]
-        judged = [setting.name for setting in study.without_exploration.settings] if len(alike) > 1 else []
-        every = pd.concat([runs.curve(name, column) for name in dict.fromkeys([*judged, *names])])
-        late = shown[shown["epoch"] >= 0.75 * last]  # none of a single epoch
+        rivals = [setting.name for setting in study.without_exploration.settings] if len(alike) > 1 else []
+        every = pd.concat([runs.curve(name, column) for name in dict.fromkeys([*rivals, *names])])
+        late = shown[shown["epoch"] >= 0.75 * last]  # empty for a single epoch
         return cls(
             column,
             epochs=(1, min(last, figure.get("epochs", last))),
@@ -274,7 +274,7 @@ def _legend(figure: Figure) -> None:
 
 
 def quantity(column: str) -> str:
-    """What a column measures; panels of one quantity share an axis, so that their curves can be compared."""
+    """The quantity that a column measures; panels of one quantity share an axis, so that curves can be compared."""
     return next((word for word in ("loss", "accuracy") if column.endswith(word)), column)
 
 
@@ -330,7 +330,7 @@ def seeds(
 ) -> Figure:
     """A row of panels per setting, one per column of the histories, a line per run; a column's panels share its axis.
 
-    Of more seeds than `MOST_LINES` the first are shown, and how many there are is said.
+    A panel with more than `MOST_LINES` seeds shows the first ones and says how many there are.
 
     Raises:
         ValueError: there are no histories.

@@ -26,7 +26,7 @@ def number(value: float, metric: str, signed: bool = False) -> str:
 
 
 def unit_of_difference(metric: str) -> str:
-    """What follows the number of a difference in the metric, with the space between."""
+    """The unit of a difference in the metric, after a space; "" for a metric without one."""
     if metric in METRICS and METRICS[metric].fraction:
         return " points"
     return next((f" {unit}s" for unit in ("epoch", "step") if metric.endswith(unit)), "")

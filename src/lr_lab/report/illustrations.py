@@ -1,6 +1,6 @@
 """The figures of a report: drawn into its folder as files, and as its page shows them.
 
-What the kinds of figures take from a study's file is in figures.py; a new kind is a method here, named after it.
+figures.py lists the kinds of figures and what each takes from a study's file. A new kind is a method here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Shown = Picture | Panel
 
 @dataclass(frozen=True)
 class Drawn:
-    """What was drawn.
+    """The figures of a report.
 
     Attributes:
         entries: the figures, as in the study's file.

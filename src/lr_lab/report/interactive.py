@@ -118,7 +118,7 @@ def plot(
         active_drag=None,  # a finger that scrolls the page must not zoom the plot
     )
     if scale == "log":
-        # Bokeh's own label one decade of two, or none, and round what they label to a power of ten.
+        # Bokeh's own ticker labels at most every second decade and rounds its labels to powers of ten.
         drawn.yaxis.ticker = FixedTicker(ticks=_log_ticks(*(limits or _extent(lines, [column, *beside]))))
         drawn.yaxis.formatter = CustomJSTickFormatter(code=_TICK)
     drawn.toolbar.logo = None

@@ -31,7 +31,7 @@ from lr_lab.study.values import Values
 _UNKNOWN = (
     "Validation sets are finite: intervals are over seeds, for this validation set, and say nothing about other data.",
 )
-_READS_OTHERS = "Runs are added to the studies that this one reads; their reports say what they lack."
+_READS_OTHERS = "Train the studies that this one reads; their reports name the runs that they lack."
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _nearest(study: Study, shown: Sequence[Table]) -> list[str]:
 
 
 def _picture(contest: Study, values: Values, drawn: Drawn, folder: Path) -> page.Picture | None:
-    """What shows the answer: the settings in order, or the first figure of a study that asks for something else."""
+    """The picture of the answer: the settings in order, or the study's first figure if it asks for something else."""
     metric = answers_by(contest, values)
     order = ranked(values, metric) if metric else {}
     if len(order) > 1:

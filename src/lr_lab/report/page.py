@@ -163,7 +163,7 @@ def markdown(report: Report, folder: Path) -> str:
         parts += ["## Figures", *(f"![{captions[found.stem]}](figures/{found.name})" for found in files)]
     parts += [
         "## What to do next",
-        "\n".join(f"- {s}" for s in report.advice) or "Nothing in these runs asks for more.",
+        "\n".join(f"- {s}" for s in report.advice) or "These runs ask for nothing more.",
     ]
     parts += ["## How it was run", "\n".join(f"- {what}: {value}" for what, value in report.facts.items())]
     parts += ["\n".join(f"- {c['what']}: {c['value']} ({c['why']})" for c in study.choices)]

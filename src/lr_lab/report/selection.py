@@ -26,7 +26,7 @@ class Pick:
 
 
 def estimate(values: Values, setting: str, metric: str) -> Estimate:
-    """What a setting reached, its interval within what the metric can be; nan where nothing is known."""
+    """Centre and interval of a setting by a metric, within what the metric can be; nan where nothing is known."""
     series = values.series(setting, metric) if metric in values.metrics else {}
     if not series:
         return Estimate(nan, -inf, inf, 0)
@@ -41,17 +41,17 @@ def within_bounds(found: Estimate, metric: str) -> Estimate:
 
 
 def main_metric(values: Values) -> str:
-    """What settings are judged by first: the final accuracy, or the final loss where there is no accuracy."""
+    """The metric that ranks settings: the final accuracy, or the final loss where no accuracy was measured."""
     known = "val_accuracy" in values.metrics
     measured = known and any(values.series(setting, "val_accuracy") for setting in values.settings)
     return "val_accuracy" if measured else "val_loss"
 
 
 def table_metrics(study: Study, values: Values) -> list[str]:
-    """What the study's table shows, and its settings are picked by.
+    """The metrics of the study's table; the first one ranks its settings.
 
     Raises:
-        UserError: the study names a metric that there is not, or none was measured.
+        UserError: the study names an unknown metric, or the results have none of its metrics.
     """
     wanted = study.metrics or (main_metric(values), "convergence_epoch")
     if unknown := [metric for metric in wanted if metric not in METRICS]:

@@ -108,7 +108,7 @@ def _best_first(study: Study, values: Values, metric: str) -> list[Setting]:
 
 
 def _unit(metric: str) -> str:
-    """What tells the document's column of a metric from its others."""
+    """The word in the heading of a metric's column that tells it from the document's other columns."""
     if METRICS[metric].unit:
         return METRICS[metric].unit
     return METRICS[metric].label.removeprefix("final ").partition(" ")[0]
@@ -138,7 +138,7 @@ def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Se
 
 
 def _is_constant(runs: Runs, setting: str) -> bool:
-    """Whether there is nothing to update: a constant sequence advances, after a warmup too, and its rate stays."""
+    """True if the setting's sequence is constant: it advances, after a warmup too, but the rate stays."""
     sequences = set(runs.of([setting]).finished["sequence"]) if "sequence" in runs.finished else set()
     return bool(sequences) and all(str(sequence).endswith("constant") for sequence in sequences)
 
@@ -178,8 +178,8 @@ def _reached(record: Mapping[str, Any]) -> str:
 def _notes(study: Study, runs: Runs, metrics: Sequence[str], has_best: bool) -> list[str]:
     bold = "; best of a column in bold" if has_best else ""
     notes = [
-        f"Mean and 95% interval over the seeds of each setting, for its validation set{bold}. Where a run never gets "
-        "there the median stands for the mean, and the setting is behind those whose runs all do. … is an end that the "
+        f"Each cell has the mean over seeds with its 95% interval, for this validation set{bold}. If a run never gets "
+        "there, the cell has the median, and the setting ranks behind those whose runs all do. … marks an end that the "
         "seeds do not bound.",
     ]
     tolerances = sorted(set(runs.results.get("convergence_tolerance", pd.Series(dtype=float)).dropna()))
@@ -190,22 +190,22 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str], has_best: bool) -> 
         )
     elif "convergence_epoch" in metrics and tolerances:
         notes.append(
-            "Converged: the first epoch, counted from 1, whose validation accuracy (centred mean over 3 epochs) is "
-            "at least the final one (mean of the last 5) less "
+            "Converged: the first epoch, counted from 1, at which the validation accuracy (centred mean over 3 epochs) "
+            "reaches the final accuracy (mean of the last 5 epochs) less "
             f"{' or '.join(f'{100 * t:.1f}' for t in tolerances)} points"
-            f"{', whichever its study says' if study.reads and len(tolerances) > 1 else ''}. "
-            "A run that ends over twice that below its best has not settled and counts with its last epoch."
+            f"{', as its study sets it' if study.reads and len(tolerances) > 1 else ''}. "
+            "A run that ends more than twice that below its best has not settled: its last epoch counts."
         )
     if study.benchmark and "benchmark_epoch" in runs.results:
         notes.append(
-            f"Epochs to the accuracy of {study.setting(study.benchmark).label}: median over seeds of the first epoch "
-            "whose smoothed accuracy reaches that of this setting (mean of its last 5 epochs, over seeds), with the "
-            "number of runs that ever do; the others are censored at their last epoch."
+            f"Epochs to the accuracy of {study.setting(study.benchmark).label}: the first epoch at which the smoothed "
+            "accuracy reaches that setting's final one (mean of its last 5 epochs, over seeds); median over seeds. In "
+            "brackets: how many runs ever reach it. The others count as later than their last epoch."
         )
     if {"inverse", "inverse_sqrt", "cyclic"} & set(runs.results.get("sequence", ())):
         notes.append(
-            "Rate updates: how often the sequence advanced. The first advance of inverse, inverse_sqrt and cyclic "
-            "leaves the rate where it is, r_1 = r_0."
+            "Rate updates: how often the sequence advanced. The first advance of inverse, inverse_sqrt and cyclic does "
+            "not change the rate (r_1 = r_0)."
         )
     if "val_accuracy" in metrics:
         notes += _size_of_the_documents_set(study)
@@ -213,8 +213,8 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str], has_best: bool) -> 
         notes.append(f"Momentum: {'; '.join(f'{optimizer} {values}' for optimizer, values in momenta.items())}.")
     if "diagnosis" in runs.results:
         notes.append(
-            "Diagnosis: the first rule that the losses of a run meet; healthy: none. Rules have thresholds; on runs "
-            "labelled by eye they were right for 72 of 81. results.csv has the numbers that decided."
+            "Diagnosis: the first rule that a run's curves meet; a run that meets no rule is healthy. The rules err at "
+            "times: README has their score, results.csv the numbers that decided."
         )
     return notes
 
@@ -238,8 +238,8 @@ def _size_of_the_documents_set(study: Study) -> list[str]:
     if chance > 0.05:
         return []
     return [
-        f"The document's accuracies are all possible, as single counts, on a set of {size:,} samples and on no "
-        f"smaller one; that numbers fit so small a set by accident has a chance of {chance:.1%}."
+        f"{size:,} is the smallest number of samples on which all of the document's accuracies are possible as counts. "
+        f"Numbers fit so small a set by accident with a chance of {chance:.1%}."
     ]
 
 
@@ -272,9 +272,9 @@ def likeness(study: Study, values: Values) -> Table | None:
                 row[f"{METRICS[metric].label.capitalize()}: times as much, or as little"] = times
         records.append(record)
         rows.append(row)
-    note = "Means over the settings that have a number of the document; of factors the geometric mean."
+    note = "Each row averages over the settings that the document has a number for; factors have a geometric mean."
     if not alike:
-        note += " Not all are over the same settings: compare those that share theirs."
+        note += " The rows cover different settings: compare only rows with the same ones."
     return _table("likeness", "How far each is from the document's numbers", rows, records, [note])
 
 
@@ -297,8 +297,8 @@ def selection(study: Study, picks: Sequence[Pick]) -> Table:
             | {"Document's best": _with_ties(study, document[0], document[1:]) if document else NOTHING}
         )
     note = (
-        "Best over the seeds that all of a group have. p is that of being ahead of every rival, the most doubtful one, "
-        "corrected for having been picked on the same runs and, by Holm, for all rows. Told apart: p of at most 0.05."
+        "The best is picked over the seeds that all settings of a group have. p tests that it beats its closest rival, "
+        "doubled because it was picked on these runs, Holm-corrected over all rows. Told apart: p is at most 0.05."
     )
     several = any(chosen.group for chosen in picks)
     title = f"First stage: the best of each {study.grouped_by}" if several else "The best setting"
@@ -366,9 +366,9 @@ def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> T
             | {"So it is": outcome}
         )
     note = (
-        "The best was picked on these same runs: interval and p are corrected for the number that it was picked from "
-        "(Bonferroni), p also for all rows (Holm). The verdicts on claims are a family with corrections of its own: "
-        "what is better here may be undecided there."
+        "The best was picked on these runs, so interval and p are Bonferroni-corrected for the number of settings that "
+        "it was picked from; p is also Holm-corrected over all rows. Claims have their own corrections: a setting can "
+        "be better here while a claim about it is open."
     )
     title = f"Second stage: the best of each {study.grouped_by} against the benchmarks"
     return _table("benchmarks", title, rows, records, [note])
