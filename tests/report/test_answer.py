@@ -165,7 +165,9 @@ def test_of_what_is_neither_good_nor_bad_each_value_is_told(tmp_path: Path) -> N
 
 
 def test_nearest_to_the_document(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"group": ["a", "b", "c"], "over": ["X", "X", "Y"], "val_accuracy": [0.03, 0.01, 0.0]})
+    frame = pd.DataFrame({"group": ["a", "b", "c", "d"], "val_accuracy": [0.03, 0.01, 0.0, 0.0]})
+    # c averages over other settings, and d is held against other numbers, as those of another dataset.
+    frame = frame.assign(over=["X", "X", "Y", "X"], document=["1", "1", "1", "2"])
     (sentence,) = closest(Study("mine", "Mine"), report_tables.Table("likeness", "", [], [], frame))
     assert sentence == (
         "Nearest to the document's numbers for X: b, 1.00 points apart in final validation accuracy, of 2 candidates."

@@ -113,7 +113,7 @@ def closest(study: Study, likeness: Table) -> list[str]:
     if metric is None or not METRICS[metric].fraction:
         return []
     sentences: list[str] = []
-    for over, rows in likeness.frame.groupby("over", sort=False):
+    for (over, _), rows in likeness.frame.groupby(["over", "document"], sort=False):
         if len(rows) > 1 and len(sentences) < _MOST_SENTENCES:
             nearest = rows.loc[rows[metric].idxmin()]
             sentences.append(

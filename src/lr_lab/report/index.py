@@ -10,7 +10,7 @@ from typing import Any
 
 from lr_lab.errors import UserError
 from lr_lab.report.evidence import OUTCOMES
-from lr_lab.report.page import Report, figure_file
+from lr_lab.report.page import Report, counts, figure_file
 from lr_lab.run.folder import write_text
 from lr_lab.study.runs import Runs
 
@@ -57,12 +57,11 @@ def _markdown(summaries: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [f"| {' | '.join(header)} |", "|" + " --- |" * len(header)]
     lines += [f"| {' | '.join(_row(name, summary, columns))} |" for name, summary in summaries.items()]
     own = [summary for summary in summaries.values() if not summary["reads"]]
-    counts = ", ".join(f"{total[name]} {name}" for name in columns)
     runs, hours = sum(summary["runs"] for summary in own), sum(summary["hours"] or 0 for summary in own)
     parts = [
         "# All studies",
-        f"{len(summaries)} studies, {runs:,} runs, {hours:,.3g} hours of training summed over runs. "
-        f"Of {total.total()} claims: {counts or 'none judged'}.",
+        f"{len(summaries)} studies, {runs:,} runs, {hours:,.3g} hours of training summed over runs."
+        + (f" {counts({name: total[name] for name in columns})}." if columns else ""),
         "\n".join(lines),
         *(_section(name, summary) for name, summary in summaries.items()),
         "Made by `python -m src.report index=true`.",

@@ -65,6 +65,11 @@ class Report:
     drawing: Drawing = field(default_factory=lambda: Drawing("", {}))
 
     @property
+    def counts(self) -> str:
+        """As `counts`, of its claims; "" without one."""
+        return counts({name: len(claims) for name, claims in self.outcomes.items()}) if self.claims else ""
+
+    @property
     def outcomes(self) -> dict[str, list[ShownClaim]]:
         """Outcome -> the claims that have it, in the order of a page."""
         found = {name: [shown for shown in self.claims if shown.outcome == name] for name in OUTCOMES.values()}
@@ -137,7 +142,7 @@ def html(report: Report) -> str:
         {name: getattr(report, name) for name in report.__dataclass_fields__}
         | {
             "outcomes": report.outcomes,
-            "counts": counts(report) if report.claims else "",
+            "counts": report.counts,
             "how_verdicts_read": _HOW_VERDICTS_READ,
             "drawing": Drawing(Markup(report.drawing.script), {n: Markup(d) for n, d in report.drawing.divs.items()}),
         }
@@ -172,7 +177,7 @@ def markdown(report: Report, folder: Path) -> str:
 
 
 def _claims_in_markdown(report: Report) -> list[str]:
-    parts = ["## Claims", f"{counts(report)}."]
+    parts = ["## Claims", f"{report.counts}."]
     for outcome, claims in report.outcomes.items():
         lines = ["| Place | Claim | Measured | It needs | Seeds | In the source's own table |", "|" + " --- |" * 6]
         for shown in claims:
@@ -186,13 +191,14 @@ def _claims_in_markdown(report: Report) -> list[str]:
     return [*parts, f"<details>{summary}\n\n{_HOW_VERDICTS_READ}\n\n{statistics}\n\n</details>"]
 
 
-def counts(report: Report) -> str:
-    """How many claims hold, do not hold and are open, in words."""
+def counts(outcomes: Mapping[str, int]) -> str:
+    """The number of claims by outcome, in words: "Of 3 claims 2 hold, 1 is open"."""
     words = {
         "holds": ("holds", "hold"),
         "does not hold": ("does not hold", "do not hold"),
         "no difference that matters": ("shows no difference that matters", "show no difference that matters"),
         "open": ("is open", "are open"),
     }
-    parts = [f"{len(claims)} {words[name][len(claims) > 1]}" for name, claims in report.outcomes.items()]
-    return f"Of {len(report.claims)} claim{'s' * (len(report.claims) > 1)} {', '.join(parts)}"
+    total = sum(outcomes.values())
+    parts = [f"{count} {words[name][count > 1]}" for name, count in outcomes.items() if count]
+    return f"Of {total} claim{'s' * (total > 1)} {', '.join(parts)}"

@@ -259,7 +259,8 @@ def likeness(study: Study, values: Values) -> Table | None:
     alike = len({tuple(setting.label for setting in held) for held in compared.values()}) == 1
     for group, held in compared.items():
         over = ", ".join(setting.label for setting in held)
-        record: dict[str, Any] = {"group": group, "over": over, "settings": len(held)}
+        numbers = "; ".join(" ".join(f"{m}={v:g}" for m, v in sorted(setting.published.items())) for setting in held)
+        record: dict[str, Any] = {"group": group, "over": over, "document": numbers, "settings": len(held)}
         row = {study.grouped_by.capitalize(): group, "Over": "" if alike else over}
         for metric in (m for m in table_metrics(study, values) if all(m in setting.published for setting in held)):
             pairs = [(estimate(values, setting.name, metric).centre, setting.published[metric]) for setting in held]
