@@ -9,15 +9,16 @@ import itertools
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import hydra
-from omegaconf import DictConfig, OmegaConf
-
+from lr_lab.checks import check_choice
 from lr_lab.errors import UserError
 from lr_lab.program import program
-from lr_lab.report import page
-from lr_lab.report.index import write_index
-from lr_lab.report.making import make_report
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from lr_lab.report import page
 
 
 def _say(report: page.Report, folder: Path) -> None:
@@ -33,38 +34,27 @@ def _say(report: page.Report, folder: Path) -> None:
     print(f"The report is {folder / 'index.html'}.")
 
 
-def _make(cfg: DictConfig) -> tuple[page.Report, Path]:
-    results, report_dir = (Path(path) if path else None for path in (cfg.results, cfg.report_dir))
-    return make_report(str(cfg.study), Path(cfg.output_dir), results, report_dir)
-
-
-@hydra.main(version_base="1.3", config_path="../conf", config_name="report")
+@program("report")
 def main(cfg: DictConfig) -> None:
-    if OmegaConf.is_missing(cfg, "study"):
+    from omegaconf import OmegaConf
+
+    from lr_lab.report.index import write_index
+    from lr_lab.report.making import make_report
+
+    check_choice("index", cfg.index, (True, False))
+    has_study = not OmegaConf.is_missing(cfg, "study")
+    if not (has_study or cfg.index):
         raise UserError("Name the study to report on: python -m src.report study=decay_mnist")
-    made, folder = report(
-        str(cfg.study),
-        Path(cfg.output_dir),
-        Path(cfg.results) if cfg.results else None,
-        Path(cfg.report_dir) if cfg.report_dir else None,
-    )
+    output_dir = Path(cfg.output_dir)
+    results, report_dir = (Path(path) if path else None for path in (cfg.results, cfg.report_dir))
     try:
-        if not isinstance(cfg.index, bool):
-            raise UserError(f"index={cfg.index} is not allowed; give true or false.")
-        has_study = not OmegaConf.is_missing(cfg, "study")
-        if not (has_study or cfg.index):
-            raise UserError("Name the study to report on: python -m src.report study=decay_mnist")
-        try:
-            if has_study:
-                _say(*_make(cfg))
-            if cfg.index:
-                print(f"The index is {write_index(Path(cfg.output_dir) / 'reports')}.")
-            sys.stdout.flush()
-        except BrokenPipeError:  # the report is written; its reader, such as head, has read enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        if has_study:
+            _say(*make_report(str(cfg.study), output_dir, results, report_dir))
+        if cfg.index:
+            print(f"The index is {write_index(output_dir / 'reports')}.")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the report is written; its reader, such as head, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
 
 
 if __name__ == "__main__":
