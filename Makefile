@@ -17,8 +17,8 @@ setup: .venv/installed ## make the virtual environment in .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## train 3 rates x 3 strategies on embedded digits and report; minutes on 2 cores, no download
-	$(BIN)/python -m src.train -m study=demo lr=0.1,0.01,0.001 strategy=epoch,cutoff,oscillate
+demo: setup ## train 3 rates x 3 strategies x 3 seeds on embedded digits and report; a minute on 2 cores, no download
+	$(BIN)/python -m src.train -m study=demo epochs=12 lr=0.1,0.01,0.001 strategy=epoch,cutoff,oscillate seed=0,1,2
 	$(BIN)/python -m src.report study=demo
 
 test: setup ## run the tests, without the slow ones
@@ -67,8 +67,8 @@ benchmark-population: setup ## on a GPU: stacks of runs against single ones, and
 benchmark-study: setup ## how often verdicts are false and what they cost, by simulation; an hour
 	$(BIN)/python -m src.benchmark_study
 
-tensorboard: setup ## look at the curves of all runs in outputs/
-	$(BIN)/tensorboard --logdir outputs
+tensorboard: setup ## look at the curves of all runs in outputs/, or of one study: make tensorboard STUDY=demo
+	$(BIN)/tensorboard --logdir "outputs$(if $(filter command line environment,$(origin STUDY)),/$(STUDY))"
 
 clean: ## remove the virtual environment and caches; data and outputs stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
