@@ -34,6 +34,11 @@ class Picture:
     file: Path
 
     @property
+    def surface(self) -> str:
+        """Its class on the page: a page in the dark turns a chart over, and shows photographs as they are."""
+        return "chart" if self.file.suffix == ".svg" else "paper"
+
+    @property
     def data(self) -> str:
         """The file as a data URI."""
         kind = "image/svg+xml" if self.file.suffix == ".svg" else f"image/{self.file.suffix[1:]}"
