@@ -61,7 +61,7 @@ restore: ## unpack the runs that keep has put beside the report of STUDY: its sw
 benchmark: setup ## how fast this is here, against the plain ways; 3 minutes
 	$(BIN)/python -m src.benchmark
 
-benchmark-population: setup ## on a GPU: stacks of runs against single ones, and how they grow; under 8 minutes
+benchmark-population: setup ## on a GPU: populations against single runs, and how they grow; under 8 minutes
 	$(BIN)/python -m src.benchmark_population
 
 benchmark-study: setup ## how often verdicts are false and what they cost, by simulation; an hour

@@ -1,14 +1,14 @@
-"""Which runs share a stack."""
+"""Which runs share a population."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from lr_lab.population.membership import shared_settings, stack_key
+from lr_lab.population.membership import population_key, shared_settings
 from lr_lab.run.summary import summarise
+from lr_lab.sweep.population import plan_populations
 from lr_lab.sweep.runs import plan
-from lr_lab.sweep.stacks import plan_stacks
 
 Configure = Callable[..., dict[str, Any]]
 
@@ -27,7 +27,7 @@ Configure = Callable[..., dict[str, Any]]
     ],
 )
 def test_members_differ_in_how_they_are_trained(run_config: Configure, own: str) -> None:
-    assert stack_key(run_config(own)) == stack_key(run_config()) is not None
+    assert population_key(run_config(own)) == population_key(run_config()) is not None
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_members_differ_in_how_they_are_trained(run_config: Configure, own: str)
     ],
 )
 def test_members_share_what_is_trained(run_config: Configure, other: str) -> None:
-    assert None not in (stack_key(run_config(other)), stack_key(run_config()))
-    assert stack_key(run_config(other)) != stack_key(run_config())
+    assert None not in (population_key(run_config(other)), population_key(run_config()))
+    assert population_key(run_config(other)) != population_key(run_config())
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_members_share_what_is_trained(run_config: Configure, other: str) -> Non
         "+probes.any={_target_: lr_lab.probes.Any}",
     ],
 )
-def test_what_cannot_be_stacked(run_config: Configure, unusual: str) -> None:
-    assert stack_key(run_config(unusual)) is None
+def test_what_is_trained_singly(run_config: Configure, unusual: str) -> None:
+    assert population_key(run_config(unusual)) is None
 
 
 def test_optimizers_share_all_but_momentum_and_weight_decay() -> None:
@@ -78,7 +78,7 @@ def test_runs_are_spread_over_slots_and_keep_their_places(run_config: Configure)
     runs = plan([run_config(*job) for job in jobs], jobs)
 
     def settings(slots: int) -> list[list[int]]:
-        return [[runs.index(run) for run in stack] for stack in plan_stacks(runs, slots)]
+        return [[runs.index(run) for run in population] for population in plan_populations(runs, slots)]
 
     assert settings(1) == [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]
     assert settings(3) == [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]]

@@ -1,4 +1,4 @@
-"""The stack against its slow twins: the same runs trained one after the other by torch.optim, in float64."""
+"""The population against its slow twins: the same runs trained one after the other by torch.optim, in float64."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -39,7 +39,7 @@ def double(data: InMemoryDataModule) -> InMemoryDataModule:
 
 
 def population_of(configs: Sequence[Config], exact: bool = True, **arguments: Any) -> Population:
-    """The runs as a stack, in float64 if `exact`."""
+    """The runs as a population, in float64 if `exact`."""
     data = parts.build_data(configs[0])
     data.setup()
     nets = [parts.build_network(config, data) for config in configs]
@@ -229,11 +229,11 @@ def test_a_network_with_frozen_weights_is_refused(run_config: Configure) -> None
     net = parts.build_network(config, data)
     net.features.requires_grad_(False)
     module = parts.build_module(config, net, data, 0.1)
-    with pytest.raises(ValueError, match="frozen weights cannot be trained in a stack"):
+    with pytest.raises(ValueError, match="frozen weights cannot be trained in a population"):
         Population(module, [net], [config["optimizer"]], data, [0])
 
 
-def test_regression_is_stacked_too() -> None:
+def test_regression_in_a_population() -> None:
     data = Line(batch_size=100, seed=0)
     data.setup()
     nets = [nn.Linear(*data.train.inputs.shape[1:], 1, bias=False) for _ in range(2)]
@@ -253,7 +253,7 @@ def test_regression_is_stacked_too() -> None:
     assert set(population.evaluate()[0]) == {"val_loss"}
 
 
-def test_a_state_goes_on_in_another_stack_with_some_of_the_members(run_config: Configure) -> None:
+def test_a_state_goes_on_in_another_population_with_some_of_the_members(run_config: Configure) -> None:
     configs = [
         run_config(*_OVERRIDES, *_NETWORKS["fer_cnn"], "optimizer=adam", "lr=0.001", f"seed={seed}")
         for seed in range(3)
@@ -310,11 +310,11 @@ def test_cuda_graphs_are_the_steps_one_by_one(run_config: Configure) -> None:
         population._data.to("cuda")
         nets = [parts.build_network(config, population._data) for config in configs]
         optimizers = [config["optimizer"] for config in configs]
-        stack = Population(population._module, nets, optimizers, population._data, [0, 1], graphs=graphs)
+        other = Population(population._module, nets, optimizers, population._data, [0, 1], graphs=graphs)
         for epoch in range(4):
-            batches = stack.batches(epoch)
-            stack.train_epoch(batches, torch.full((len(batches), 2), 0.05))
-        results.append(stack)
+            batches = other.batches(epoch)
+            other.train_epoch(batches, torch.full((len(batches), 2), 0.05))
+        results.append(other)
     plain, graphed = results
     assert len(graphed._train_block._graphs) > 0
     for name, weights in plain.weights.items():

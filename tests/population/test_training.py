@@ -1,4 +1,4 @@
-"""Stacks of runs with real folders and processes: what they leave, what interrupting them costs."""
+"""Populations of runs with real folders and processes: what they leave, what interrupting them costs."""
 
 import multiprocessing
 import os
@@ -17,7 +17,7 @@ import torch
 from scipy import stats
 
 from lr_lab.population.network import Population
-from lr_lab.population.training import Options, train_stack
+from lr_lab.population.training import Options, train_population
 from lr_lab.run import parts
 from lr_lab.run.folder import RunFolder, run_path
 from lr_lab.run.summary import summarise
@@ -43,7 +43,7 @@ _GRID = (
 
 @pytest.fixture
 def grid(run_config: Configure) -> Callable[..., list[Config]]:
-    """A function of a folder and overrides: four runs that can be a stack, of four epochs on 100 digits."""
+    """A function of a folder and overrides: four runs that can be a population, of four epochs on 100 digits."""
 
     def configs(folder: str, *overrides: str, of: Sequence[Sequence[str]] = _GRID) -> list[Config]:
         short = ("epochs=4", "data.limit=100", "batch_size=32", "model.width=0.1", f"study={folder}")
@@ -71,7 +71,7 @@ def assert_alike(found: Any, expected: Any) -> None:
 
 def test_a_member_leaves_what_a_single_run_leaves(grid: Callable[..., list[Config]]) -> None:
     together, singly = grid("together"), grid("singly")
-    train_stack(together, Options())
+    train_population(together, Options())
     for member, single in zip(together, singly, strict=True):
         train(single)
         assert files(member) == files(single)
@@ -94,7 +94,7 @@ def test_a_member_leaves_what_a_single_run_leaves(grid: Callable[..., list[Confi
 
 def test_the_checkpoint_of_a_member_is_that_of_a_single_run(grid: Callable[..., list[Config]]) -> None:
     together, singly = (grid(name, "optimizer=adam", "epochs=2", "lr=0.01", of=_GRID[:2]) for name in ("a", "b"))
-    train_stack(together, Options())
+    train_population(together, Options())
     for member, single in zip(together, singly, strict=True):
         train(single)
         found, expected = (torch.load(folder(config).checkpoint_file) for config in (member, single))
@@ -113,8 +113,8 @@ def test_the_checkpoint_of_a_member_is_that_of_a_single_run(grid: Callable[..., 
         assert mine["state"][0]["step"] == theirs["state"][0]["step"]
 
 
-def train_stack_slowly(configs: Sequence[Config], epochs: int) -> None:
-    """As `train_stack`, but after some epochs with time to be killed, however slow the machine is."""
+def train_population_slowly(configs: Sequence[Config], epochs: int) -> None:
+    """As `train_population`, but after some epochs with time to be killed, however slow the machine is."""
     train_epoch = Population.train_epoch
 
     def train_epoch_slowly(self: Population, batches: Any, rates: Any) -> Any:
@@ -123,17 +123,17 @@ def train_stack_slowly(configs: Sequence[Config], epochs: int) -> None:
         return train_epoch(self, batches, rates)
 
     Population.train_epoch = train_epoch_slowly  # type: ignore[method-assign]
-    train_stack(configs, Options())
+    train_population(configs, Options())
 
 
 @pytest.mark.parametrize("killed_after", [0, 2])
-def test_a_killed_stack_goes_on_as_if_nothing_had_happened(
+def test_a_killed_population_goes_on_as_if_nothing_had_happened(
     grid: Callable[..., list[Config]], killed_after: int
 ) -> None:
     overrides = ("epochs=8", "model.dropout=0.2", "data.limit=200", "batch_size=16")
     whole, broken = grid("whole", *overrides), grid("broken", *overrides)
-    train_stack(whole, Options())
-    child = multiprocessing.get_context("fork").Process(target=train_stack_slowly, args=(broken, killed_after))
+    train_population(whole, Options())
+    child = multiprocessing.get_context("fork").Process(target=train_population_slowly, args=(broken, killed_after))
     child.start()
     while len(folder(broken[0]).history()) < killed_after or folder(broken[0]).result() is None:
         assert child.is_alive()
@@ -142,23 +142,25 @@ def test_a_killed_stack_goes_on_as_if_nothing_had_happened(
     os.kill(child.pid, signal.SIGKILL)
     child.join()
     assert child.exitcode == -signal.SIGKILL
-    train_stack(broken, Options())
+    train_population(broken, Options())
     for one, other in zip(broken, whole, strict=True):
-        # Equal but for rounding: after a restart the diverged member is no longer in the stack.
+        # Equal but for rounding: after a restart the diverged member is no longer in the population.
         assert_alike(history(one), history(other))
         assert [row["lr"] for row in history(one)] == [row["lr"] for row in history(other)]
         assert folder(one).result()["status"] == folder(other).result()["status"]
     assert not (folder(broken[0]).path.parent / ".population").exists()
 
 
-def test_what_is_left_of_a_stack_goes_on(grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_left_of_a_population_goes_on(
+    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Interrupted after two epochs; then one member is trained singly, and the others go on without it."""
     configs, whole = grid("broken")[:3], grid("whole")[:3]
     interrupt(configs, 2, monkeypatch)
     assert [len(history(config)) for config in configs] == [2, 2, 2]
     train(configs[1])
-    train_stack(configs, Options())
-    train_stack(whole, Options())
+    train_population(configs, Options())
+    train_population(whole, Options())
     assert [folder(config).result()["trained_as"] for config in configs] == ["population", "single", "population"]
     for one, other in zip(configs, whole, strict=True):
         assert_alike(history(one), history(other))
@@ -176,11 +178,11 @@ def test_what_is_written_in_the_background_leaves_the_dropout_alone(
 
     built = parts.build_network
     monkeypatch.setattr(parts, "build_network", build_network)
-    train_stack(grid("background", "epochs=2"), Options())
+    train_population(grid("background", "epochs=2"), Options())
     assert threads == {threading.main_thread()}
 
 
-def test_what_ends_a_stack_leaves_the_members_that_had_ended(
+def test_what_ends_a_population_leaves_the_members_that_had_ended(
     grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configs = grid("broken")
@@ -191,7 +193,7 @@ def test_what_ends_a_stack_leaves_the_members_that_had_ended(
 def test_a_member_that_was_trained_on_singly_is_left_alone(
     grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stack that is interrupted after an epoch, then a single run of one member that is after three."""
+    """A population that is interrupted after an epoch, then a single run of one member that is after three."""
     configs = grid("broken")[:3]
     interrupt(configs, 1, monkeypatch)
     with monkeypatch.context() as patched:
@@ -205,18 +207,18 @@ def test_a_member_that_was_trained_on_singly_is_left_alone(
         patched.setattr(RunFolder, "write_history", stop)
         with pytest.raises(Interrupted):
             train(configs[1])
-    train_stack(configs, Options())
+    train_population(configs, Options())
     assert [folder(config).result()["epochs_run"] for config in configs] == [4, 3, 4]
     assert train(configs[1])["trained_as"] == "single"
     assert "going on after epoch 3" in folder(configs[1]).log_file.read_text()
 
 
 class Interrupted(Exception):
-    """Stands for whatever may end a stack."""
+    """Stands for whatever may end a population."""
 
 
 def interrupt(configs: Sequence[Config], epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trains a stack that ends with an error after some epochs."""
+    """Trains a population that ends with an error after some epochs."""
     train_epoch = Population.train_epoch
     done = 0
 
@@ -230,7 +232,7 @@ def interrupt(configs: Sequence[Config], epochs: int, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patched:
         patched.setattr(Population, "train_epoch", train_some)
         with pytest.raises(Interrupted):
-            train_stack(configs, Options())
+            train_population(configs, Options())
 
 
 def test_an_error_is_every_members_error_and_told_once_in_each_log(
@@ -244,14 +246,14 @@ def test_an_error_is_every_members_error_and_told_once_in_each_log(
         assert folder(config).log_file.read_text().count("failed: ") == 1
 
 
-def test_a_spoiled_checkpoint_starts_the_stack_anew(
+def test_a_spoiled_checkpoint_starts_the_population_anew(
     grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configs = grid("broken")[:2]
     interrupt(configs, 2, monkeypatch)
     (checkpoint,) = (folder(configs[0]).path.parent / ".population").glob("*.ckpt")
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
-    train_stack(configs, Options())
+    train_population(configs, Options())
     assert [folder(config).result()["status"] for config in configs] == ["completed"] * 2
     assert [row["epoch"] for row in history(configs[0])] == [0, 1, 2, 3]
 
@@ -261,13 +263,13 @@ def test_changed_data_are_noticed(grid: Callable[..., list[Config]], monkeypatch
     interrupt(configs, 1, monkeypatch)
     monkeypatch.setattr("lr_lab.data.in_memory.InMemoryDataModule.fingerprint", "of other data")
     (beside,) = grid("broken")[2:3]
-    refused = train_stack([*configs, beside], Options())
+    refused = train_population([*configs, beside], Options())
     assert {*refused} == {folder(config).path.name for config in configs}
     (sentence,) = {*refused.values()}
     assert re.search(r"data have changed since 2 runs were trained as one up to epoch 1;", sentence)
     assert folder(beside).result()["status"] == "completed"
     Path(re.search(r"delete (\S+) to start them anew", sentence)[1]).unlink()  # as the sentence says
-    assert train_stack(configs, Options()) == {}
+    assert train_population(configs, Options()) == {}
     assert [folder(config).result()["status"] for config in configs] == ["completed"] * 2
     assert [row["epoch"] for row in history(configs[0])] == [0, 1, 2, 3]
 
@@ -278,7 +280,7 @@ def test_a_run_whose_folder_was_deleted_is_trained_anew(
     configs = grid("broken")[:3]
     interrupt(configs, 2, monkeypatch)
     shutil.rmtree(folder(configs[0]).path)
-    train_stack(configs, Options())
+    train_population(configs, Options())
     logs = [folder(config).log_file.read_text() for config in configs]
     assert ["lr_lab.run.recorder: epoch 0," in log for log in logs] == [True] * 3
     assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
@@ -296,19 +298,19 @@ def test_a_deleted_run_is_trained_anew_also_if_that_is_interrupted(
     for config in configs[:deleted]:
         shutil.rmtree(folder(config).path)
     interrupt(configs, 0, monkeypatch)
-    train_stack(configs, Options())
+    train_population(configs, Options())
     for config in configs[:deleted]:
         assert "lr_lab.run.recorder: epoch 0," in folder(config).log_file.read_text()
     assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
 
 
-def test_a_stack_killed_as_it_wrote_its_first_epoch_stays_together(
+def test_a_population_killed_as_it_wrote_its_first_epoch_stays_together(
     grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configs = grid("broken")[:3]
     interrupt(configs, 1, monkeypatch)
     folder(configs[2]).write_result(folder(configs[2]).result() | {"epochs_run": 0})  # what had not been written yet
-    train_stack(configs, Options())
+    train_population(configs, Options())
     logs = [folder(config).log_file.read_text() for config in configs]
     assert ["going on after" in log for log in logs] == [False] * 3
     assert [[row["epoch"] for row in history(config)] for config in configs] == [[0, 1, 2, 3]] * 3
@@ -318,7 +320,7 @@ def test_a_member_that_cannot_be_trained_leaves_the_others_alone(grid: Callable[
     """Only the data tell that a warmup is longer than its run of 16 steps."""
     warm = ("strategy=every_step", "warmup=linear")
     configs = grid("one", *warm, of=[[f"warmup.length={length}"] for length in (2, 40)])
-    refused = train_stack(configs, Options())
+    refused = train_population(configs, Options())
     assert {*refused} == {folder(configs[1]).path.name}
     assert "warmup.length=40 is too long" in refused[folder(configs[1]).path.name]
     assert folder(configs[0]).result()["status"] == "completed"
@@ -331,14 +333,14 @@ def test_of_two_checkpoints_the_newest_counts(
     configs = grid("broken")[:3]
     interrupt(configs, 1, monkeypatch)
     interrupt(configs[:2], 2, monkeypatch)
-    train_stack(configs, Options())
+    train_population(configs, Options())
     log = folder(configs[0]).log_file.read_text()
     assert [f"lr_lab.population.training: going on after epoch {epoch}\n" in log for epoch in (1, 3)] == [True] * 2
     assert log.index("after epoch 3") < log.rindex("after epoch 1")  # the third goes on from where it was
     assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
 
 
-def test_what_a_killed_stack_was_writing_goes_with_its_checkpoint(
+def test_what_a_killed_population_was_writing_goes_with_its_checkpoint(
     grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configs = grid("broken")[:2]
@@ -346,7 +348,7 @@ def test_what_a_killed_stack_was_writing_goes_with_its_checkpoint(
     place = folder(configs[0]).path.parent / ".population"
     (checkpoint,) = place.glob("*.ckpt")
     (place / f".{checkpoint.name}.123").write_bytes(b"half a state")
-    train_stack(configs, Options())
+    train_population(configs, Options())
     assert not place.exists()
 
 
@@ -357,14 +359,14 @@ def test_every_epoch_and_seed_has_masks_of_its_own(
     train_epoch = Population.train_epoch
     monkeypatch.setattr(Population, "train_epoch", lambda *a: (seeds.append(torch.initial_seed()), train_epoch(*a))[1])
     for number, run in enumerate(_GRID[1:3]):  # of seed 0 and 1
-        train_stack(grid(f"seed{number}", of=[run]), Options())
+        train_population(grid(f"seed{number}", of=[run]), Options())
     assert len(set(seeds)) == len(seeds) == 8
 
 
-def test_the_time_of_a_stack_is_shared_out(grid: Callable[..., list[Config]]) -> None:
+def test_the_time_of_a_population_is_shared_out(grid: Callable[..., list[Config]]) -> None:
     configs = grid("together")[:3]
     started = time.perf_counter()
-    train_stack(configs, Options())
+    train_population(configs, Options())
     elapsed = time.perf_counter() - started
     results = [folder(config).result() for config in configs]
     spent = [sum(row["seconds"] for row in folder(config).history()) for config in configs]
@@ -383,19 +385,21 @@ def test_finished_busy_and_begun_runs_are_left_alone(grid: Callable[..., list[Co
     begun_file.write_bytes(b"of a run that was interrupted")
     before = folder(finished).result()
     with folder(busy).training(busy, blank=summarise(busy, [])):
-        train_stack(configs, Options())
+        train_population(configs, Options())
     assert folder(finished).result() == before
     assert folder(busy).result()["epochs_run"] == 0
     assert folder(begun).result() is None
     assert folder(left).result()["status"] == "completed"
 
 
-def test_a_stack_may_have_a_largest_size(grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_population_may_have_a_largest_size(
+    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes = []
     train_epoch = Population.train_epoch
     monkeypatch.setattr(Population, "train_epoch", lambda self, *a: (sizes.append(len(self)), train_epoch(self, *a))[1])
     configs = grid("sizes", "lr=0.05", "epochs=1")[:3]
-    train_stack(configs, Options(max_members=2))
+    train_population(configs, Options(max_members=2))
     assert sizes == [1, 2]
     assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
 
@@ -414,9 +418,9 @@ def test_what_does_not_fit_into_memory_is_halved(
         return train_epoch(self, *arguments)
 
     configs, whole = grid("halved")[:3], grid("whole")[:3]
-    train_stack(whole, Options())
+    train_population(whole, Options())
     monkeypatch.setattr(Population, "train_epoch", train_some)
-    train_stack(configs, Options())
+    train_population(configs, Options())
     assert sizes == [3, 1, 1, 1, 2, 2, 2]
     for one, other in zip(configs, whole, strict=True):
         assert_alike(history(one), history(other))
@@ -430,7 +434,7 @@ def test_memory_that_one_member_exceeds_is_an_error(
 
     monkeypatch.setattr(Population, "train_epoch", fail)
     with pytest.raises(torch.OutOfMemoryError):
-        train_stack(grid("large")[:2], Options())
+        train_population(grid("large")[:2], Options())
 
 
 def test_with_dropout_members_are_single_runs_in_distribution(run_config: Configure) -> None:
@@ -445,8 +449,8 @@ def test_with_dropout_members_are_single_runs_in_distribution(run_config: Config
         return {key: np.array([result[key] for result in results]) for key in ("train_loss", "val_accuracy")}
 
     together, singly, without = configs("a", "model.dropout=0.5"), configs("b", "model.dropout=0.5"), configs("c")
-    train_stack(together, Options())
-    train_stack(without, Options())
+    train_population(together, Options())
+    train_population(without, Options())
     for config in singly:
         train(config)
     found, expected, other = outcome(together), outcome(singly), outcome(without)
@@ -454,5 +458,5 @@ def test_with_dropout_members_are_single_runs_in_distribution(run_config: Config
     for key in found:
         assert stats.ttest_rel(found[key], expected[key]).pvalue > 0.001, key
         assert found[key].std() < 3 * expected[key].std() < 9 * found[key].std(), key
-    # The test could fail: it tells a stack without dropout from single runs with it.
+    # The test could fail: it tells a population without dropout from single runs with it.
     assert stats.ttest_rel(other["train_loss"], expected["train_loss"]).pvalue < 1e-4

@@ -1,4 +1,4 @@
-"""Measurements on trial stacks, as far as a CPU allows."""
+"""Measurements on trial populations, as far as a CPU allows."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,8 +1,8 @@
 """How fast a population trains on this device: `python -m src.benchmark_population`.
 
-Everything is in training samples per second, over all members together. A population is held against one run of ours
-under Lightning, a single run as CUDA graphs (a stack of one) and several of those in processes that share the device.
-Validation is left out of all of them. Images are random; nothing is downloaded.
+All numbers are training samples per second, over all members together. A population is compared with one run of ours
+under Lightning, with a single run as CUDA graphs (a population of one), and with several of those in processes that
+share the device. None of the numbers includes validation. Images are random; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 
 @dataclass(frozen=True)
 class Way:
-    """How a stack is computed."""
+    """How a population is computed."""
 
     convolution: str = "grouped"
     precision: str = "fp32"
@@ -69,7 +69,7 @@ class Watch:
             raise OutOfTime
 
 
-def stack(case: Case, way: Way, members: int) -> Population:
+def build_population(case: Case, way: Way, members: int) -> Population:
     """A population with up to ten seeds, as a study of 14 settings x 10 seeds has."""
     config = compose(*case.overrides)
     data = parts.build_data(config)
@@ -111,7 +111,7 @@ def samples_per_second(case: Case, way: Way, members: int, seconds: float) -> fl
     torch.cuda.empty_cache()
     try:
         with tf32(way.precision == "tf32"):
-            return pace(stack(case, way, members), seconds)
+            return pace(build_population(case, way, members), seconds)
     except torch.OutOfMemoryError:
         return None
 
@@ -161,7 +161,7 @@ def _share(cases: Sequence[Case], way: Way, seconds: float, barrier: Any, result
     torch.set_num_threads(1)
     paces = []
     for case in cases:
-        population = stack(case, way, members=1)
+        population = build_population(case, way, members=1)
         pace(population, 0)
         barrier.wait(timeout=300)
         paces.append(pace(population, seconds))
@@ -179,7 +179,7 @@ def ways(compiled: bool) -> list[Way]:
 
 def leaks(case: Case, way: Way) -> bool:
     """Whether a member that has diverged makes its neighbours' weights other than finite."""
-    population = stack(case, way, members=8)
+    population = build_population(case, way, members=8)
     batches = population.batches(0)[:4]
     rates = torch.full((len(batches), 8), 1e-3)
     rates[:, 3] = 1e30
@@ -195,7 +195,7 @@ class Findings:
 
     lightning: dict[Case, float]
     processes: dict[tuple[Case, int], float]
-    stacks: dict[tuple[Case, Way, int], float | None]
+    populations: dict[tuple[Case, Way, int], float | None]
     leaking: dict[tuple[Case, str], bool]
     largest: dict[Case, int]
 
@@ -203,14 +203,14 @@ class Findings:
         """The way with the most samples per second, of those measured with several seeds; the usual one if none is."""
         measured = {
             way: value
-            for (of, way, size), value in self.stacks.items()
+            for (of, way, size), value in self.populations.items()
             if (of, size) == (case, members) and value and way.precision in precisions and not way.one_seed
         }
         return max(measured, key=lambda way: measured[way], default=Way())
 
     def best_single(self, case: Case) -> float | None:
         """The better of a single run as CUDA graphs and processes sharing the device."""
-        alone = [v for (of, _, size), v in self.stacks.items() if of == case and size == 1 and v]
+        alone = [v for (of, _, size), v in self.populations.items() if of == case and size == 1 and v]
         return max(alone + [v for (of, _), v in self.processes.items() if of == case], default=None)
 
 
@@ -224,10 +224,10 @@ def measure(cfg: DictConfig, findings: Findings, console: Console) -> None:
     cases = [Case(model, batch, cfg.steps) for model in cfg.models for batch in cfg.batch_sizes]
 
     def add(case: Case, way: Way, members: int) -> None:
-        if (case, way, members) not in findings.stacks:
+        if (case, way, members) not in findings.populations:
             watch.check()
             value = samples_per_second(case, way, members, cfg.seconds)
-            findings.stacks[case, way, members] = value
+            findings.populations[case, way, members] = value
             said = "does not fit" if value is None else f"{value:,.0f} samples/s"
             console.print(f"{case.model}, batch {case.batch_size}, {members} members, {way}: {said}", highlight=False)
 
@@ -249,7 +249,7 @@ def measure(cfg: DictConfig, findings: Findings, console: Console) -> None:
         if device().type == "cuda":
             watch.check()
             way = findings.fastest(case, cfg.members[0])
-            findings.largest[case] = largest_that_fits(partial(stack, case, way), device())
+            findings.largest[case] = largest_that_fits(partial(build_population, case, way), device())
     for case, members in itertools.product(cases, cfg.growth):
         add(case, findings.fastest(case, cfg.members[0]), members)
     if cfg.compiled:
@@ -264,8 +264,8 @@ def rows(findings: Findings) -> list[dict[str, Any]]:
     for case, value in findings.lightning.items():
         found.append(_row(case, "one Lightning process", 1, value))
     for (case, processes), value in findings.processes.items():
-        found.append(_row(case, "processes sharing the device, one stack of 1 each", processes, value))
-    for (case, way, members), measured in findings.stacks.items():
+        found.append(_row(case, "processes sharing the device, a population of 1 each", processes, value))
+    for (case, way, members), measured in findings.populations.items():
         found.append(_row(case, str(way), members, measured))
     return found
 
@@ -294,7 +294,7 @@ def table(findings: Findings, sizes: Sequence[int], machine: str) -> Table:
         cells = [f"{case.model}, batch {case.batch_size}", f"{lightning:,.0f}", f"{single:,.0f}" if single else "?"]
         for members in sizes:
             way = findings.fastest(case, members)
-            value = findings.stacks.get((case, way, members))
+            value = findings.populations.get((case, way, members))
             ratios = f"{value / lightning:.1f} x, {value / single:.1f} x" if value and single else "?"
             cells.append(f"{value:,.0f}\n{ratios}\n{way}" if value else "?")
         result.add_row(*cells, str(findings.fastest(case, sizes[-1], PRECISIONS)))
@@ -306,11 +306,11 @@ def draw(findings: Findings, reference: int, machine: str, file: Path) -> None:
     figure, axis = plt.subplots(figsize=(5.5, 3.6))
     for case in findings.lightning:
         way = findings.fastest(case, reference)
-        points = sorted((m, v) for (of, by, m), v in findings.stacks.items() if (of, by) == (case, way) and v)
+        points = sorted((m, v) for (of, by, m), v in findings.populations.items() if (of, by) == (case, way) and v)
         times = [1000 * members * case.batch_size / value for members, value in points]
         axis.plot([members for members, _ in points], times, marker="o", label=f"{case.model}, batch {case.batch_size}")
-    axis.set(xscale="log", yscale="log", xlabel="members of the stack", ylabel="ms per step of all members")
-    axis.set_title(f"Growth of a stack on {machine}", fontsize=10)
+    axis.set(xscale="log", yscale="log", xlabel="members of the population", ylabel="ms per step of all members")
+    axis.set_title(f"Growth of a population on {machine}", fontsize=10)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize=8)
     figure.tight_layout()
@@ -325,7 +325,7 @@ def benchmark(cfg: DictConfig) -> None:
     folder = Path(cfg.output_dir).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     if device().type == "cuda":
-        torch.backends.cudnn.benchmark = True  # as train_stack does
+        torch.backends.cudnn.benchmark = True  # as train_population does
     findings = Findings({}, {}, {}, {}, {})
     try:
         measure(cfg, findings, console)

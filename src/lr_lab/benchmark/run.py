@@ -50,7 +50,7 @@ WHAT = {
     BARE: "(c) tensors in memory, nothing recorded: the practical limit",
     OURS: "(d) one run with history, schedule, TensorBoard, checkpoint, metrics",
     SWEEP: "(e) a sweep on all cores or GPUs, per run",
-    POPULATION: "(f) a sweep of 28 runs as one stack on a GPU, per run",
+    POPULATION: "(f) a sweep of 28 runs as one population on a GPU, per run",
 }
 
 
@@ -297,7 +297,7 @@ def sweeps(case: Case, folder: Path) -> dict[str, float]:
     slots = gpus or len(os.sched_getaffinity(0))
     milliseconds = {SWEEP: sweep_milliseconds(case, folder, "local", 2 * slots, slots)}
     if gpus:
-        # A member's seconds are its share of the stack's, so there is one slot per GPU whatever the stack's size.
+        # A member's seconds are its share of the population's, so a GPU counts as one slot for any number of members.
         milliseconds[POPULATION] = sweep_milliseconds(case, folder, "population", 28 * gpus, gpus)
     return milliseconds
 

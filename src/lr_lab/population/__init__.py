@@ -1,1 +1,1 @@
-"""A sweep trained as one stack of parameters."""
+"""Many runs trained as one population: a step moves every member."""

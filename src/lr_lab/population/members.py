@@ -24,13 +24,13 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Options:
-    """How stacks are trained. The results depend on these only by rounding.
+    """How populations are trained. The results depend on these only by rounding.
 
     Attributes:
         convolution: one of `CONVOLUTIONS`; None: on a GPU the fastest, measured at the start, else "grouped".
         graphs: CUDA graphs on a GPU.
         compiled: torch.compile.
-        max_members: of one stack; None: as many as fit into the memory of a GPU.
+        max_members: of one population; None: as many as fit into the memory of a GPU.
     """
 
     convolution: str | None = None
@@ -41,7 +41,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Member:
-    """One run of a stack."""
+    """One run of a population."""
 
     config: Config
     folder: RunFolder
@@ -100,7 +100,7 @@ def populate(
     options: Options,
     state: State | None = None,
 ) -> Population:
-    """The stack of the members at their initial weights, or in a state."""
+    """The population of the members at their initial weights, or in a state."""
     # A state overwrites the initial weights, so one network can stand for all.
     nets = [parts.build_network(member.config, data) for member in members[: 1 if state else None]]
     net = parts.build_network(members[0].config, data)

@@ -1,4 +1,4 @@
-"""The rule that decides which runs share a stack. Needs no torch."""
+"""The rule that decides which runs share a population. Needs no torch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from lr_lab.run.folder import identity
 
-# Settings in which the members of a stack may differ.
+# Settings in which the members of a population may differ.
 _OWN = ("lr", "sequence", "warmup", "strategy", "seed", "init_from")
 _OWN_IN_OPTIMIZER = ("momentum", "weight_decay")
 
-# Further settings that optimizers.py implements; all members of a stack share their values.
+# Further settings that optimizers.py implements; all members of a population share their values.
 _SHARED_IN_OPTIMIZER = {
     "torch.optim.SGD": {"nesterov"},
     "torch.optim.Adam": {"betas", "eps"},
@@ -22,7 +22,7 @@ _TRAINER = {"_target_", "accelerator", "devices", "precision"}
 
 
 def shared_settings(optimizer: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The part of an optimizer's configuration that members of a stack share; None if it cannot be stacked."""
+    """The part of an optimizer's configuration that all members share; None if a population cannot use it."""
     own = {"weight_decay"} if "Adam" in optimizer["_target_"] else set(_OWN_IN_OPTIMIZER)
     shared = {key: value for key, value in optimizer.items() if key not in own | {"_target_", "_partial_"}}
     if not shared.keys() <= _SHARED_IN_OPTIMIZER.get(optimizer["_target_"], set()):
@@ -30,11 +30,11 @@ def shared_settings(optimizer: Mapping[str, Any]) -> dict[str, Any] | None:
     return shared if optimizer["_target_"] in _SHARED_IN_OPTIMIZER else None
 
 
-def stack_key(config: Mapping[str, Any]) -> str | None:
-    """A key that runs of one stack have in common; None for a run that must be trained singly.
+def population_key(config: Mapping[str, Any]) -> str | None:
+    """A key that the runs of one population have in common; None for a run that must be trained singly.
 
     Members share network, data, batch size, epochs, precision and kind of optimizer. A run is trained singly if it has
-    probes, an optimizer that cannot be stacked, or Trainer settings other than device and precision.
+    probes, an optimizer that a population cannot use, or Trainer settings other than device and precision.
     """
     optimizer, trainer = config["optimizer"], config["trainer"]
     shared = shared_settings(optimizer)

@@ -1,8 +1,7 @@
-"""Many networks trained at once on one device, as one stack of parameters.
+"""Many networks trained at once on one device, as one population.
 
-Lightning's Trainer drives one network with one optimizer and one rate. Here a step trains every member of the stack,
-each on its own batch, at its own rate, so the loop in training.py is a plain one; what is computed for a member is
-what `BlockModule` computes for a single run.
+Lightning's Trainer drives one network with one optimizer and one rate. Here a step trains every member, each on its own
+batch at its own rate, so training.py has a plain loop. A member computes the same as a single run in `BlockModule`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from torch.nn import functional as F
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.modules.block import BlockModule, TrainingSummary
 from lr_lab.population.graphs import Graphed
-from lr_lab.population.optimizers import stacked_optimizer
+from lr_lab.population.optimizers import population_optimizer
 
 CONVOLUTIONS = ("grouped", "channels_last", "matmul")
 
@@ -28,7 +27,7 @@ _VAL_BATCH = 256
 
 
 class MatmulConv2d(nn.Conv2d):
-    """A convolution as one matrix product over patches; stacked, a batched product instead of a grouped convolution.
+    """A convolution as one matrix product over patches: in a population a batched product, not a grouped convolution.
 
     Grouped convolutions can be slow (pytorch issues 70954, 73764). Patches take kernel height x width times the
     input's memory.
@@ -63,7 +62,7 @@ class MatmulConv2d(nn.Conv2d):
 
 
 class Population:
-    """A stack of networks of one shape, each with its own weights, batches and rate.
+    """Networks of one shape, each with its own weights, batches and rate.
 
     Members of equal seed share their batches. If all do, the batch is not repeated for them, and the first
     convolution is an ordinary one.
@@ -101,7 +100,7 @@ class Population:
         compiled: bool = False,
     ) -> None:
         if not all(weight.requires_grad for weight in nets[0].parameters()):
-            raise ValueError("a network with frozen weights cannot be trained in a stack")
+            raise ValueError("a network with frozen weights cannot be trained in a population")
         device = data.device
         self._module = module
         self._data = data
@@ -121,10 +120,10 @@ class Population:
             weights = {name: _channels_innermost(tensor) for name, tensor in weights.items()}
         self.weights = {name: tensor.detach().to(device).requires_grad_() for name, tensor in weights.items()}
         self.buffers = {name: tensor.to(device) for name, tensor in buffers.items()}
-        self.optimizer = stacked_optimizer(optimizers, list(self.weights.values()))
+        self.optimizer = population_optimizer(optimizers, list(self.weights.values()))
         exact = torch.float32 if device.type == "mps" else torch.float64
         self._sums = torch.zeros(len(seeds), 3, dtype=exact, device=device)
-        self._losses = torch.compile(self._stacked_losses) if compiled else self._stacked_losses
+        self._losses = torch.compile(self._all_losses) if compiled else self._all_losses
         graphs = graphs and device.type == "cuda" and data.train.targets.device == device
         self._train_block = Graphed(self._take_steps, graphs)
         self._validate_block = Graphed(self._validate, graphs)
@@ -191,7 +190,7 @@ class Population:
         with torch.autocast(kind, self._autocast, enabled=self._autocast is not None, cache_enabled=False):
             return self._losses(self.weights, self.buffers, inputs, targets)
 
-    def _stacked_losses(
+    def _all_losses(
         self, weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
         own = 0 if targets.dim() == 2 else None

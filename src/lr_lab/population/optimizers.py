@@ -1,8 +1,8 @@
-"""SGD, Adam and AdamW for a stack of networks, each with a learning rate, momentum and weight decay of its own.
+"""SGD, Adam and AdamW for a population of networks, each with a learning rate, momentum and weight decay of its own.
 
-torch.optim takes one number for each of these; here they are one value per member. Parameters are stacked along a
-first dimension, (members, ...), and each member moves as torch.optim would move it alone. A step happens in place, on
-the device and without waiting for it, so that it can be captured in a CUDA graph.
+torch.optim takes one number for each of these; here they are one value per member. The first dimension of a parameter
+counts the members, (members, ...), and each member moves as torch.optim would move it alone. A step works in place on
+the device and does not wait for it, so that a CUDA graph can capture it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 from lr_lab.population.membership import shared_settings
 
 
-def stacked_optimizer(configs: Sequence[Mapping[str, Any]], parameters: Sequence[Tensor]) -> StackedOptimizer:
+def population_optimizer(configs: Sequence[Mapping[str, Any]], parameters: Sequence[Tensor]) -> PopulationOptimizer:
     """The optimizer for members with these configurations, whose `shared_settings` are equal and not None.
 
     Args:
@@ -28,14 +28,14 @@ def stacked_optimizer(configs: Sequence[Mapping[str, Any]], parameters: Sequence
     assert shared is not None
     if configs[0]["_target_"] == "torch.optim.SGD":
         momentum, decay = ([config.get(key, 0.0) for config in configs] for key in ("momentum", "weight_decay"))
-        return StackedSGD(parameters, momentum, decay, **shared)
+        return PopulationSGD(parameters, momentum, decay, **shared)
     decoupled = configs[0]["_target_"] == "torch.optim.AdamW"
     decay = [config.get("weight_decay", 0.01 if decoupled else 0.0) for config in configs]
-    return StackedAdam(parameters, decay, decoupled, **shared)
+    return PopulationAdam(parameters, decay, decoupled, **shared)
 
 
-class StackedOptimizer(ABC):
-    """The part that the stacked optimizers share.
+class PopulationOptimizer(ABC):
+    """The part that the optimizers of a population share.
 
     Args:
         parameters: (members, ...) each.
@@ -95,7 +95,7 @@ def _along(values: Tensor, parameter: Tensor) -> Tensor:
     return values.view(-1, *[1] * (parameter.dim() - 1))
 
 
-class StackedSGD(StackedOptimizer):
+class PopulationSGD(PopulationOptimizer):
     """torch.optim.SGD without dampening, one momentum per member."""
 
     def __init__(
@@ -122,7 +122,7 @@ class StackedSGD(StackedOptimizer):
         parameter.addcmul_(gradient, _along(rates, parameter), value=-1)
 
 
-class StackedAdam(StackedOptimizer):
+class PopulationAdam(PopulationOptimizer):
     """torch.optim.Adam, or with `decoupled` weight decay torch.optim.AdamW, without amsgrad."""
 
     def __init__(

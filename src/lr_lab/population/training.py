@@ -1,11 +1,11 @@
-"""Training a stack of runs: each in its own folder, as if it were trained singly.
+"""Training a population of runs: each in its own folder, as if it were trained singly.
 
-`trained_as` in result.json is the only trace, with two exceptions. With dropout the numbers differ: a stack draws all
-members' masks together. Seconds are the stack's, shared equally among its members, so that they add up over a study. A
-member that diverges leaves the stack after the epoch that would end a single run.
+`trained_as` in result.json is the only trace, with two exceptions. With dropout the numbers differ: a population draws
+all members' masks together. Each member is given an equal share of the population's seconds, so that they add up over a
+study. A member that diverges leaves the population after the epoch that would end a single run.
 
-The state of the whole stack is kept in one file while it trains, and a stack that was interrupted goes on from there.
-When a member ends, its `checkpoints/last.ckpt` is written as for a single run.
+One file keeps the state of the whole population while it trains; an interrupted population goes on from there. When a
+member ends, its `checkpoints/last.ckpt` is written as for a single run.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from lr_lab.run.folder import run_path
 log = logging.getLogger(__name__)
 
 
-def train_stack(configs: Sequence[Config], options: Options) -> dict[str, str]:
+def train_population(configs: Sequence[Config], options: Options) -> dict[str, str]:
     """Trains the runs, except those that are finished, trained by another process, or begun singly.
 
     Runs that do not fit into memory together are trained in turn.
 
     Args:
-        configs: resolved; `stack_key` says that they can be members of one stack.
+        configs: resolved; `population_key` says that they can be members of one population.
 
     Returns:
         Folder name -> why the run cannot be trained as it is: a part of it does not fit the data, or the data have
@@ -96,10 +96,10 @@ def _train_what_fits(
 ) -> None:
     """Trains the members together or, should memory not suffice, one half after the other."""
     try:
-        with _Stack(members, data, options) as stack:
-            stack.start(checkpoint)
-            while stack.members:
-                stack.train_epoch()
+        with _Training(members, data, options) as training:
+            training.start(checkpoint)
+            while training.members:
+                training.train_epoch()
         return
     except torch.OutOfMemoryError:
         if len(members) == 1:
@@ -113,13 +113,13 @@ def _train_what_fits(
             _train_what_fits(part, data, newest, options)
 
 
-class _Stack:
+class _Training:
     """Members that go through the epochs together. Leaving the context waits for the files of the last epoch.
 
     Args:
         members: what to train.
         data: on the device to train on.
-        options: as of `train_stack`.
+        options: as of `train_population`.
 
     Attributes:
         members: those that have not ended.
@@ -136,7 +136,7 @@ class _Stack:
         self._epoch = 0
         self._clock = time.perf_counter()
 
-    def __enter__(self) -> _Stack:
+    def __enter__(self) -> _Training:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -24,21 +24,21 @@ _USABLE = 0.85  # of a GPU's free memory
 
 
 def sizes_that_fit(members: Sequence[Member], data: InMemoryDataModule, options: Options) -> list[int]:
-    """The sizes of stacks to train in turn, nearly equal, so that each fits into the device's memory."""
+    """The sizes of populations to train in turn, nearly equal, so that each fits into the device's memory."""
     most = options.max_members or len(members)
     if data.device.type == "cuda" and options.max_members is None and len(members) > _TRIAL[1]:
         convolution = options.convolution or "grouped"
         most = largest_that_fits(lambda size: populate(members[:size], data, convolution, options), data.device)
         log.info("up to %d members fit into the memory of %s", most, device_name(data.device))
-    stacks = math.ceil(len(members) / most)
-    return [len(members) * (i + 1) // stacks - len(members) * i // stacks for i in range(stacks)]
+    turns = math.ceil(len(members) / most)
+    return [len(members) * (i + 1) // turns - len(members) * i // turns for i in range(turns)]
 
 
 def largest_that_fits(build: Callable[[int], Population], device: torch.device) -> int:
-    """How many members fit into a GPU's memory, extrapolated from two small stacks.
+    """How many members fit into a GPU's memory, extrapolated from two small populations.
 
     Args:
-        build: a stack of that many members; of `device`.
+        build: a population of that many members; of `device`.
     """
     taken = []
     for size in _TRIAL:
@@ -85,6 +85,6 @@ def fastest_convolution(members: Sequence[Member], data: InMemoryDataModule, opt
             del population
     free_memory()
     if not seconds:
-        raise torch.OutOfMemoryError(f"a stack of {len(members)} members does not fit into memory")
+        raise torch.OutOfMemoryError(f"a population of {len(members)} members does not fit into memory")
     log.info("seconds for ten steps: %s", ", ".join(f"{name} {value:.4f}" for name, value in seconds.items()))
     return min(seconds, key=lambda name: seconds[name])

@@ -216,7 +216,7 @@ class RunFolder:
             except Exception as error:
                 reason = str(error) if isinstance(error, UserError) else traceback.format_exc()
                 logging.getLogger(__name__).error("failed: %s", reason, extra={"run": self.path})
-                # What ends a stack may come after this one of its runs has ended.
+                # The exception may belong to another member of a population: a run that has ended stays as it is.
                 if not self.finished():
                     with contextlib.suppress(UserError):
                         self.record_failure(blank, reason)

@@ -1,4 +1,4 @@
-"""The runs of a sweep trained as stacks, one per GPU or CPU core; runs that cannot be stacked are trained singly."""
+"""The runs of a sweep trained as populations, one per GPU or CPU core; runs that cannot join one are trained singly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lr_lab.checks import check_choice, check_whole_number
 from lr_lab.errors import Unwritable, UserError
-from lr_lab.population.membership import stack_key
+from lr_lab.population.membership import population_key
 from lr_lab.run.folder import run_path
 from lr_lab.sweep.local import TICK, LocalLauncher
 from lr_lab.sweep.processes import Pool
@@ -19,15 +19,15 @@ from lr_lab.sweep.runs import Run, last_line
 
 
 class PopulationLauncher(LocalLauncher):
-    """Trains the runs that share network, data, batch size and epochs as one stack of parameters.
+    """Trains the runs that share network, data, batch size and epochs as one population.
 
-    Runs that cannot be stacked, and those of a stack that failed, are trained as LocalLauncher does.
+    Runs that cannot join a population, and those of a population that failed, are trained as LocalLauncher does.
 
     Args:
-        convolution: how stacked convolutions are computed: grouped, channels_last or matmul; None: the fastest.
+        convolution: how a population convolves: grouped, channels_last or matmul; None: the fastest.
         graphs: whether a GPU runs blocks of steps as CUDA graphs.
         compiled: whether the networks go through torch.compile.
-        max_members: of a stack; None: as many as fit into the memory of a GPU.
+        max_members: of a population; None: as many as fit into the memory of a GPU.
         local: as of LocalLauncher.
     """
 
@@ -50,12 +50,12 @@ class PopulationLauncher(LocalLauncher):
         missing = [run.config for run in runs if not run.is_finished]
         if not missing:
             return
-        environments = self._prepare(missing, console, "lr_lab.sweep.stacks", "lr_lab.population.training")
+        environments = self._prepare(missing, console, "lr_lab.sweep.population", "lr_lab.population.training")
         options = {name: getattr(self, name) for name in ("convolution", "graphs", "compiled", "max_members")}
-        stacks = plan_stacks(runs, len(environments))
+        populations = plan_populations(runs, len(environments))
         allowed = math.inf if self.max_failures is None else self.max_failures
-        if stacks:
-            sweep = _Stacks(runs, stacks, environments, options, allowed, console)
+        if populations:
+            sweep = _Populations(runs, populations, environments, options, allowed, console)
             sweep.train()
             allowed -= sweep.failed
         rest = [run for run in runs if not run.is_finished and not run.error]
@@ -75,38 +75,38 @@ class PopulationLauncher(LocalLauncher):
 
 
 def _attempt(configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, str]:
-    """Trains a stack in this process; run folder -> why the run cannot be trained singly either."""
+    """Trains a population in this process; run folder -> why the run cannot be trained singly either."""
     # Imported here because both load torch, which the sweep's own process does without.
     import torch
 
-    from lr_lab.population.training import Options, train_stack
+    from lr_lab.population.training import Options, train_population
 
     torch.set_num_threads(1)
     try:
-        return train_stack(configs, Options(**options))
+        return train_population(configs, Options(**options))
     except Unwritable:  # perhaps of one run only, so the others are worth training singly
         raise
     except UserError as error:
         return {run_path(config).name: str(error) for config in configs}
 
 
-class _Stacks:
-    """Trains the stacks of one sweep, each in a slot of its own."""
+class _Populations:
+    """Trains the populations of one sweep, each in a slot of its own."""
 
     def __init__(
         self,
         runs: Sequence[Run],
-        stacks: Sequence[Sequence[Run]],
+        populations: Sequence[Sequence[Run]],
         environments: Sequence[Mapping[str, str]],
         options: Mapping[str, Any],
         max_failures: float,
         console: Console,
     ) -> None:
         self._pool = Pool(environments)
-        self._waiting = [*stacks]
+        self._waiting = [*populations]
         self._options = options
         self._running: dict[int, Sequence[Run]] = {}
-        self._epochs: dict[int, int] = {}  # that each slot's stack had had when it was started
+        self._epochs: dict[int, int] = {}  # of the slot's population when it was started
         self._progress = Progress(runs, len(environments), console, max_failures)
 
     @property
@@ -125,16 +125,17 @@ class _Stacks:
                 self._end_finished()
                 self._progress.refresh()
 
-    def _start(self, slot: int, stack: Sequence[Run]) -> None:
-        self._running[slot] = stack
-        self._epochs[slot] = _epochs(stack)
-        configs = [run.config for run in stack]
-        self._pool.start(slot, _attempt, configs, self._options, output=stack[0].folder.log_file)
-        waiting = set(self._progress.waiting)  # another sweep may have finished a run since the stacks were planned
-        for run in stack:
+    def _start(self, slot: int, population: Sequence[Run]) -> None:
+        self._running[slot] = population
+        self._epochs[slot] = _epochs(population)
+        configs = [run.config for run in population]
+        self._pool.start(slot, _attempt, configs, self._options, output=population[0].folder.log_file)
+        waiting = set(self._progress.waiting)  # another sweep may have finished a run in the meantime
+        for run in population:
             if run in waiting:
                 self._progress.start(run, slot, announce=False)
-        self._progress.say(f"started   a stack of {len(stack)} runs, from {stack[0].name} to {stack[-1].name}")
+        first, last = population[0].name, population[-1].name
+        self._progress.say(f"started   a population of {len(population)} runs, from {first} to {last}")
 
     def _end_finished(self) -> None:
         for run in self._progress.running:
@@ -143,16 +144,16 @@ class _Stacks:
 
     def _take(self, slot: int, refused: Mapping[str, str] | None, error: str | None) -> None:
         self._end_finished()
-        stack, left = self._running.pop(slot), self._progress.at(slot)
+        population, left = self._running.pop(slot), self._progress.at(slot)
         for run in left:
             self._progress.wait(run)
-        if error and left and _epochs(stack) > self._epochs[slot]:
-            # The stack got further since it was started, so an accident may have ended it.
-            self._progress.say(f"the stack of {len(stack)} runs ended early and goes on: {last_line(error)}")
+        if error and left and _epochs(population) > self._epochs[slot]:
+            # The population got further since it was started, so an accident may have ended it.
+            self._progress.say(f"the population of {len(population)} runs ended early and goes on: {last_line(error)}")
             self._waiting.insert(0, left)
             return
         if error and left:
-            text = f"the stack of {len(stack)} runs failed, so they are trained singly: {last_line(error)}"
+            text = f"the population of {len(population)} runs failed, so they are trained singly: {last_line(error)}"
             self._progress.say(text)
         for run in left:
             reason = (refused or {}).get(run.folder.path.name)
@@ -161,21 +162,21 @@ class _Stacks:
                 self._progress.end(run)
 
 
-def _epochs(stack: Sequence[Run]) -> int:
-    return sum(run.result()["epochs_run"] for run in stack)
+def _epochs(population: Sequence[Run]) -> int:
+    return sum(run.result()["epochs_run"] for run in population)
 
 
-def plan_stacks(runs: Sequence[Run], slots: int) -> list[list[Run]]:
-    """The stacks of a sweep's unfinished runs. Runs in none of them are trained singly.
+def plan_populations(runs: Sequence[Run], slots: int) -> list[list[Run]]:
+    """The populations of a sweep's unfinished runs. Runs in none of them are trained singly.
 
-    Runs that can share a stack are spread evenly over the slots. A run's stack does not depend on which runs are
-    finished, so a sweep that is started again finds its stacks again.
+    Runs that can share a population are spread evenly over the slots. A run's population does not depend on which runs
+    are finished, so a sweep that is started again finds its populations again.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        key = stack_key(run.config)
+        key = population_key(run.config)
         if key is not None:
             groups.setdefault(key, []).append(run)
     parts = [group[slot::slots] for group in groups.values() if len(group) > 1 for slot in range(slots)]
-    stacks = [[run for run in part if not run.is_finished] for part in parts]
-    return [stack for stack in stacks if stack]
+    populations = [[run for run in part if not run.is_finished] for part in parts]
+    return [population for population in populations if population]

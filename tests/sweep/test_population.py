@@ -1,4 +1,4 @@
-"""Sweeps in stacks, with real processes: who trains what, and what happens when a stack ends before its time."""
+"""Sweeps in populations, with real processes: how runs are grouped, and what happens when a population ends early."""
 
 import io
 import json
@@ -18,9 +18,9 @@ from rich.console import Console
 
 from lr_lab.errors import UserError
 from lr_lab.sweep.local import PRELOAD
+from lr_lab.sweep.population import PopulationLauncher
 from lr_lab.sweep.processes import start_server
 from lr_lab.sweep.runs import Run, plan
-from lr_lab.sweep.stacks import PopulationLauncher
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -54,13 +54,13 @@ def trained_as(runs: list[Run]) -> list[str]:
     return [run.result().get("trained_as", run.result()["status"]) for run in runs]
 
 
-def test_stacks_are_trained_as_one_and_the_rest_singly(runs: Callable[..., list[Run]]) -> None:
+def test_populations_are_trained_as_one_and_the_rest_singly(runs: Callable[..., list[Run]]) -> None:
     jobs = ("lr=0.1", "lr=0.05 seed=1", "lr=0.1 optimizer=momentum", "lr=0.01 optimizer=rmsprop", "lr=1e7")
     some = runs(*jobs)
     printed = sweep(some)
     assert trained_as(some) == ["population"] * 3 + ["single", "population"]
     assert [run.result()["status"] for run in some] == ["completed"] * 4 + ["diverged"]
-    assert printed.count("started   a stack of 2 runs") == 2
+    assert printed.count("started   a population of 2 runs") == 2
     assert printed.count("completed") == 4
     assert printed.count("diverged") == 1
     before = [run.folder.result_file.stat().st_mtime_ns for run in some]
@@ -76,7 +76,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert (tmp_path / "x" / "results.csv").read_text().count("population") == 2
 
 
-def test_a_stack_that_is_killed_goes_on(runs: Callable[..., list[Run]]) -> None:
+def test_a_population_that_is_killed_goes_on(runs: Callable[..., list[Run]]) -> None:
     some = runs(*(f"lr={lr} epochs=100 data.limit=200 batch_size=16" for lr in (0.1, 0.05, 0.02)))
     printed: list[str] = []
     thread = threading.Thread(target=lambda: printed.append(sweep(some, slots=1)))
@@ -85,13 +85,13 @@ def test_a_stack_that_is_killed_goes_on(runs: Callable[..., list[Run]]) -> None:
     os.kill(holder(some[0].folder), signal.SIGKILL)
     thread.join()
     assert "goes on: The process was killed (SIGKILL" in printed[0]
-    assert printed[0].count("started   a stack of 3 runs") == 2
+    assert printed[0].count("started   a population of 3 runs") == 2
     assert trained_as(some) == ["population"] * 3
     assert [row["epoch"] for row in some[0].folder.history()] == list(range(100))
     assert "going on after epoch" in some[0].folder.log_file.read_text()
 
 
-def test_runs_of_a_stack_that_fails_are_trained_singly(runs: Callable[..., list[Run]]) -> None:
+def test_runs_of_a_population_that_fails_are_trained_singly(runs: Callable[..., list[Run]]) -> None:
     some = runs("lr=0.1", "lr=0.05")
     for run in some:  # begun before
         run.folder.write_result(run.result() | {"epochs_run": 1})
@@ -100,7 +100,7 @@ def test_runs_of_a_stack_that_fails_are_trained_singly(runs: Callable[..., list[
     (place / "other.json").write_text(json.dumps([run.folder.path.name for run in some]))
     torch.save({"of": "another version"}, place / "other.ckpt")
     printed = sweep(some, slots=1)
-    assert "the stack of 2 runs failed, so they are trained singly: KeyError" in printed
+    assert "the population of 2 runs failed, so they are trained singly: KeyError" in printed
     assert trained_as(some) == ["single"] * 2
     assert [run.result()["status"] for run in some] == ["completed"] * 2
 
@@ -145,8 +145,8 @@ def unreadable(tmp_path: Path) -> str:
     return f"data=folder data.images={tmp_path / 'images'} data.channels=1 data.size=28 model.classes=2"
 
 
-def test_max_failures_counts_stacks_and_singles_together(runs: Callable[..., list[Run]], unreadable: str) -> None:
-    """Both members of a stack fail; of four runs singly there would be four failures."""
+def test_max_failures_counts_populations_and_singles_together(runs: Callable[..., list[Run]], unreadable: str) -> None:
+    """Both members of a population fail; of four runs singly there would be four failures."""
     some = runs(*(f"{unreadable} lr={lr} optimizer={name}" for name in ("sgd", "rmsprop") for lr in (0.1, 0.05)))
     printed = sweep(some, slots=1, max_failures=3)
     assert [run.result()["status"] for run in some] == ["failed"] * 3 + ["missing"]
@@ -154,7 +154,7 @@ def test_max_failures_counts_stacks_and_singles_together(runs: Callable[..., lis
     assert "The sweep stops here" in printed
 
 
-def test_max_failures_stops_stacks(runs: Callable[..., list[Run]], unreadable: str) -> None:
+def test_max_failures_stops_populations(runs: Callable[..., list[Run]], unreadable: str) -> None:
     some = runs(*(f"{unreadable} lr={lr} optimizer={name}" for name in ("sgd", "adam") for lr in (0.1, 0.05)))
     printed = sweep(some, slots=1, max_failures=1)
     assert [run.result()["status"] for run in some] == ["failed"] * 2 + ["missing"] * 2
