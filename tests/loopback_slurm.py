@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 CORES = 2
@@ -97,7 +98,7 @@ def _start_munged(folder: Path) -> "subprocess.Popen[bytes]":
     return daemon
 
 
-def _start(command: list[str], log: Path, **options: object) -> "subprocess.Popen[bytes]":
+def _start(command: list[str], log: Path, **options: Any) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
         return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **options)
 

@@ -1,4 +1,4 @@
-"""Processes that train, seen from outside: for the tests that stop and kill them."""
+"""Processes that train, and the results they leave, seen from outside."""
 
 import time
 from collections.abc import Callable
@@ -31,3 +31,10 @@ def wait_until(condition: Callable[[], Any], seconds: float = 120.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come to pass"
         time.sleep(0.005)
+
+
+def result_of(folder: RunFolder) -> dict[str, Any]:
+    """The result.json of a run that has one."""
+    result = folder.result()
+    assert result is not None, f"{folder.path} has no result.json"
+    return result

@@ -98,7 +98,7 @@ def write_decay_study(
     """The 14 settings of Yang & Huang 2019; `finals` maps some, as seq1_epoch, to accuracies; the others get 0.9."""
     for name in ("sgd", "adam", *(f"{seq}_{strategy}" for seq in SEQUENCES for strategy in STRATEGIES)):
         seq, _, strategy = name.partition("_")
-        names = {"optimizer": seq if seq in ("sgd", "adam") else "sgd"}
+        names: dict[str, Any] = {"optimizer": seq if seq in ("sgd", "adam") else "sgd"}
         names |= {"sequence": SEQUENCES.get(seq, "constant"), "strategy": strategy or "epoch"}
         names["data"] = study.removeprefix("decay_")
         for seed in seeds:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -189,7 +190,7 @@ def test_a_failed_run_does_not_hide_the_finished_one(tmp_path: Path) -> None:
 
 
 def test_a_study_that_only_explores_says_what_is_missing(tmp_path: Path) -> None:
-    names = {"data": "mnist", "optimizer": "adam", "sequence": "constant"}
+    names: dict[str, Any] = {"data": "mnist", "optimizer": "adam", "sequence": "constant"}
     write_run(tmp_path, "calibration", [0.5, 0.9], lr=0.001, config={"batch_size": 64}, **names)
     report, _ = make_report("calibration", tmp_path)
     assert report.advice == [
@@ -203,9 +204,9 @@ def test_a_setting_that_never_had_a_finite_loss_does_not_hide_the_others(tmp_pat
     write_run(tmp_path, "demo", [0.3, 0.5, 0.6], lr=0.1)
     write_run(tmp_path, "demo", [0.1], lr=1e9, val_loss=[float("inf")], train_loss=[float("nan")], status="diverged")
     _, folder = make_report("demo", tmp_path)
-    names = {"data": "mnist", "optimizer": "adam", "sequence": "constant"}
+    names: dict[str, Any] = {"data": "mnist", "optimizer": "adam", "sequence": "constant"}
     for lr, loss in ((0.1, float("inf")), (0.01, 1.0)):
-        losses = {"val_loss": [loss] * 3, "train_loss": [loss] * 3}
+        losses: dict[str, Any] = {"val_loss": [loss] * 3, "train_loss": [loss] * 3}
         write_run(tmp_path, "fixed_mnist", [0.1] * 3, lr=lr, **losses, **names)
     _, other = make_report("fixed_mnist", tmp_path)
     assert (folder / "index.html").exists()
@@ -278,7 +279,7 @@ def test_runs_on_other_data_are_not_those_of_the_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_a_notice_may_be_about_the_configuration(tmp_path: Path, precision: str) -> None:
     config = {"trainer": {"precision": precision}, "model": {"dropout": 0}}
-    names = {"optimizer": "momentum", "sequence": "constant", "data": "fer2013"}
+    names: dict[str, Any] = {"optimizer": "momentum", "sequence": "constant", "data": "fer2013"}
     write_run(tmp_path, "fer2013", [0.5, 0.6], config=config, **names)
     report, _ = make_report("fer2013", tmp_path)
     assert any("mixed precision" in sentence for sentence in report.notices) is (precision == "bf16-mixed")

@@ -4,7 +4,6 @@ import csv
 import json
 import math
 import multiprocessing
-import os
 import re
 import shutil
 import signal
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import REPOSITORY
+from processes import result_of
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -111,14 +111,14 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
         assert child.is_alive()
         time.sleep(0.001)
     time.sleep(0.01)  # somewhere into the next epoch
-    os.kill(child.pid, signal.SIGKILL)
+    child.kill()
     child.join()
     assert child.exitcode == -signal.SIGKILL
-    assert folder.result()["status"] == "running"
+    assert result_of(folder)["status"] == "running"
     result = train(config)
     assert history_without_seconds(config) == history_without_seconds(whole)
     assert {**result, "wall_seconds": 0, "samples_per_second": 0} == {
-        **RunFolder(run_path(whole)).result(),
+        **result_of(RunFolder(run_path(whole))),
         "wall_seconds": 0,
         "samples_per_second": 0,
     }
@@ -220,8 +220,8 @@ def test_changed_data_are_noticed(run_config: Configure) -> None:
     torch.save(kept, folder.checkpoint_file)
     with pytest.raises(UserError, match=r"data have changed since .* up to epoch \d+;"):
         train(config)
-    assert folder.result()["status"] == "failed"
-    assert "data have changed" in folder.result()["error"]
+    assert result_of(folder)["status"] == "failed"
+    assert "data have changed" in result_of(folder)["error"]
 
 
 def interrupt_after(config: Config, epochs: int) -> None:
@@ -233,7 +233,7 @@ def interrupt_after(config: Config, epochs: int) -> None:
     while (folder.result() or {"epochs_run": 0})["epochs_run"] < epochs:
         assert child.is_alive()
         time.sleep(0.001)
-    os.kill(child.pid, signal.SIGKILL)
+    child.kill()
     child.join()
 
 
@@ -380,7 +380,7 @@ def test_who_stops_a_run_is_told_how_to_go_on(tmp_path: Path, number: signal.Sig
     assert started.returncode == code
     assert re.search(r"Stopped after \d+ of 5000 epochs; the same command goes on from there\.", said)
     (folder,) = (tmp_path / "first_look").iterdir()
-    assert RunFolder(folder).result()["status"] == "running"
+    assert result_of(RunFolder(folder))["status"] == "running"
 
 
 def test_who_stops_it_before_it_trains_is_told_so_in_a_sentence(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Every sentence of a label is said of one curve, and not of another that nearly earns it."""
 
 import math
+from typing import Any
 
 import pytest
 from curves.shapes import GUESS, curve, falling, jumping
@@ -15,7 +16,7 @@ SLOW = [2.3, 2.1, 1.95, 1.85, 1.8, *(1.8 - 0.004 * epoch for epoch in range(15))
 HALTED = [2.3, 1.9, 1.8, 1.76, 1.74, *(1.73 - 0.003 * epoch for epoch in range(7))]
 HALVED = tuple(0.1 * 0.5**epoch for epoch in range(12))
 STEP = (0.1,) * 5 + (0.001,) * 15
-ALWAYS = {"classes": 2, "val_accuracy": (0.95,) * 10}
+ALWAYS: dict[str, Any] = {"classes": 2, "val_accuracy": (0.95,) * 10}
 
 SAID: list[tuple[str, str, Curve, Curve]] = [
     (

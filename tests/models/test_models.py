@@ -1,7 +1,9 @@
 """Each network against its document: parameters, shapes, initial values and the listed order of layers."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -71,7 +73,9 @@ def literal_fer(dropout: float = 0.0) -> nn.Module:
 
 
 @pytest.mark.parametrize(("name", "shape", "classes", "parameters"), DOCUMENTS)
-def test_the_yaml_file_builds_the_network_of_the_document(name, shape, classes, parameters):
+def test_the_yaml_file_builds_the_network_of_the_document(
+    name: str, shape: tuple[int, ...], classes: int, parameters: int
+) -> None:
     network = instantiate(OmegaConf.load(CONF / f"{name}.yaml"))
     assert sum(p.numel() for p in network.parameters() if p.requires_grad) == parameters
     assert network.input_shape == shape
@@ -90,7 +94,9 @@ def test_the_yaml_file_builds_the_network_of_the_document(name, shape, classes, 
         (partial(FerCNN, dropout=0.3), partial(literal_fer, 0.3)),
     ],
 )
-def test_outputs_and_gradients_equal_those_of_the_documents_own_layer_order(network, literal):
+def test_outputs_and_gradients_equal_those_of_the_documents_own_layer_order(
+    network: Callable[..., Any], literal: Callable[..., nn.Module]
+) -> None:
     torch.manual_seed(0)
     ours, twin = network().double(), literal().double()
     with torch.no_grad():
@@ -111,17 +117,17 @@ def test_outputs_and_gradients_equal_those_of_the_documents_own_layer_order(netw
     torch.testing.assert_close(ours.eval()(images), twin.eval()(images))  # batch norm's running statistics
 
 
-def test_fer_cnn_starts_from_the_posted_initial_values():
+def test_fer_cnn_starts_from_the_posted_initial_values() -> None:
     network = FerCNN(width=0.1)
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     assert (len(norms), len(layers)) == (5, 7)
     assert all((m.weight == 1).all() and (m.bias == 0).all() for m in norms)
-    assert all((m.bias == 0).all() and m.weight.std() > 0 for m in layers)
+    assert all(m.bias is not None and (m.bias == 0).all() and m.weight.std() > 0 for m in layers)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_person_may_vary_channels_size_classes_and_width(network):
+def test_a_person_may_vary_channels_size_classes_and_width(network: Callable[..., Any]) -> None:
     narrow, wide = (network(in_channels=2, size=17, classes=4, width=width) for width in (0.25, 0.5))
     assert narrow.input_shape == (2, 17, 17)
     assert narrow(torch.randn(3, 2, 17, 17)).shape == wide(torch.randn(3, 2, 17, 17)).shape == (3, 4)
@@ -132,7 +138,7 @@ def test_a_person_may_vary_channels_size_classes_and_width(network):
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_dropout_acts_in_training_only(network):
+def test_dropout_acts_in_training_only(network: Callable[..., Any]) -> None:
     net = network(width=0.5, dropout=0.5)
     images = torch.randn(4, *net.input_shape)
     assert not torch.equal(net(images), net(images))
@@ -159,7 +165,9 @@ def test_dropout_acts_in_training_only(network):
         ("dropout", "much"),
     ],
 )
-def test_an_argument_that_gives_no_network_is_a_sentence_that_names_it(network, argument, value):
+def test_an_argument_that_gives_no_network_is_a_sentence_that_names_it(
+    network: Callable[..., Any], argument: str, value: Any
+) -> None:
     with pytest.raises(ValueError, match=f"_cnn needs {argument} to be .* not {value!r}"):
         network(**{argument: value})
 
@@ -167,7 +175,9 @@ def test_an_argument_that_gives_no_network_is_a_sentence_that_names_it(network, 
 @pytest.mark.parametrize(
     ("network", "smallest"), [(MnistCNN, 4), (CifarCNN, 8), (SimpleCNN, 4), (FerCNN, 8), (PlainCNN, 8)]
 )
-def test_the_smallest_image_is_one_that_every_pooling_leaves_a_pixel_of(network, smallest):
+def test_the_smallest_image_is_one_that_every_pooling_leaves_a_pixel_of(
+    network: Callable[..., Any], smallest: int
+) -> None:
     channels = network(size=smallest, width=0.1).input_shape[0]
     assert network(size=smallest, width=0.1)(torch.randn(2, channels, smallest, smallest)).isfinite().all()
     with pytest.raises(ValueError, match=f"size to be a whole number of at least {smallest}, not {smallest - 1}"):

@@ -1,6 +1,7 @@
 """The network of free depth, batch norm and start, against the layers it is said to be made of."""
 
 from math import sqrt
+from typing import Any
 
 import pytest
 import torch
@@ -53,7 +54,9 @@ def test_weights_start_as_he_et_al_have_them_times_the_gain(gain: float) -> None
 
 def test_pytorchs_own_start_has_the_deviation_of_a_gain_of_0_41() -> None:
     torch.manual_seed(0)
-    ours = PlainCNN(width=4, gain=1 / sqrt(6)).features[0].weight.std().item()
+    first = PlainCNN(width=4, gain=1 / sqrt(6)).features[0]
+    assert isinstance(first, nn.Conv2d)
+    ours = first.weight.std().item()
     assert nn.Conv2d(3, 2000, 3).weight.std().item() == pytest.approx(ours, rel=0.05)
 
 
@@ -62,7 +65,7 @@ def test_far_below_zero_nothing_but_the_last_bias_has_a_gradient(batch_norm: boo
     torch.manual_seed(0)
     net = PlainCNN(width=0.5, batch_norm=batch_norm, bias=-10)
     nn.functional.cross_entropy(net(torch.randn(8, 3, 32, 32)), torch.arange(8)).backward()
-    moved = [name for name, parameter in net.named_parameters() if parameter.grad.norm() > 0]
+    moved = [name for name, p in net.named_parameters() if p.grad is not None and p.grad.norm() > 0]
     assert moved == ["classifier.5.bias"]
 
 
@@ -82,6 +85,6 @@ def test_far_below_zero_nothing_but_the_last_bias_has_a_gradient(batch_norm: boo
         ("bias", None),
     ],
 )
-def test_an_argument_that_gives_no_network_is_a_sentence_that_names_it(argument: str, value: object) -> None:
+def test_an_argument_that_gives_no_network_is_a_sentence_that_names_it(argument: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"plain_cnn needs {argument} to be .* not {value!r}"):
         PlainCNN(**{argument: value})

@@ -16,11 +16,18 @@ from lr_lab.run.training import train
 Configure = Callable[..., dict[str, Any]]
 
 
+def channels_last(net: torch.nn.Module) -> torch.nn.Module:
+    for tensor in (*net.parameters(), *net.buffers()):
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return net
+
+
 def plain_loop(config: dict[str, Any], autocast: bool = False) -> tuple[list[float], dict[str, torch.Tensor]]:
     """Training losses by epoch and final weights, as anybody would write it down."""
     data = parts.build_data(config)
     data.setup()
-    net = parts.build_network(config, data).to(memory_format=torch.channels_last)
+    net = channels_last(parts.build_network(config, data))
     optimizer = parts.build(config["optimizer"])(net.parameters(), lr=config["lr"])
     losses = []
     for epoch in range(config["epochs"]):
@@ -91,7 +98,7 @@ def test_history_columns_against_a_computation_of_their_own(run_config: Configur
         optimizer.zero_grad()
         outputs = net(inputs)
         F.cross_entropy(outputs, targets).backward()
-        norms.append(torch.cat([p.grad.flatten() for p in net.parameters()]).norm().item())
+        norms.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]).norm().item())
         hits += int((outputs.argmax(1) == targets).sum())
         optimizer.step()
     with torch.no_grad():
@@ -122,7 +129,7 @@ def test_the_untrained_network_is_validated_as_any_other_and_then_trained(
     assert losses[0] == losses[1]
     data = parts.build_data(config)
     data.setup()
-    net = parts.build_network(config, data).to(memory_format=torch.channels_last).eval()
+    net = channels_last(parts.build_network(config, data)).eval()
     inputs, targets = data.gather(data.val, torch.arange(len(data.val)))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
         untrained = F.cross_entropy(net(inputs), targets).item()
@@ -133,5 +140,6 @@ def test_the_untrained_network_is_validated_as_any_other_and_then_trained(
 def test_a_batch_whose_loss_is_not_a_number_is_not_left_out() -> None:
     module = Classification(torch.nn.Linear(2, 2), lambda parameters: torch.optim.SGD(parameters, lr=0.1), 0, 2)
     targets = torch.tensor([0, 1])
-    module.validation_step([(torch.ones(2, 2), targets), (torch.full((2, 2), torch.nan), targets)], 0)
+    batches: Any = [(torch.ones(2, 2), targets), (torch.full((2, 2), torch.nan), targets)]
+    module.validation_step(batches, 0)
     assert module._take_metrics()["val_loss"].isnan()

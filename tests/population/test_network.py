@@ -123,7 +123,11 @@ def test_members_equal_the_same_runs_trained_singly(run_config: Configure, netwo
     nets = [train_singly(config) for config in configs]
     # Adam makes whole steps of what is mere rounding: the gradient of a bias before batch norm, which the norm undoes.
     adam = optimizer in ("adam", "adamw")
-    undone = {f"features.{i}.bias" for i, layer in enumerate(nets[0].features) if isinstance(layer, nn.Conv2d)}
+    undone = {
+        f"features.{i}.bias"
+        for i, layer in enumerate(nets[0].get_submodule("features").children())
+        if isinstance(layer, nn.Conv2d)
+    }
     means = {name for name in nets[0].state_dict() if name.endswith("running_mean")}
     assert_members_are(population, nets, without=undone | means if adam and means else ())
 
@@ -199,7 +203,7 @@ def test_an_epoch_is_summed_up_as_by_a_single_run(run_config: Configure) -> None
         outputs = net(inputs)
         loss = nn.functional.cross_entropy(outputs, targets)
         loss.backward()
-        norms.append(sum(p.grad.square().sum() for p in net.parameters()).sqrt().item())
+        norms.append(nn.utils.get_total_norm([p.grad for p in net.parameters() if p.grad is not None]).item())
         losses.append(loss.item() * len(targets))
         hits += (outputs.argmax(1) == targets).sum().item()
         optimizer.step()
@@ -236,7 +240,7 @@ def test_a_network_with_frozen_weights_is_refused(run_config: Configure) -> None
 def test_regression_in_a_population() -> None:
     data = Line(batch_size=100, seed=0)
     data.setup()
-    nets = [nn.Linear(*data.train.inputs.shape[1:], 1, bias=False) for _ in range(2)]
+    nets = [nn.Linear(data.train.inputs.shape[1], 1, bias=False) for _ in range(2)]
     for net in nets:
         nn.init.zeros_(net.weight)
     rates = (0.1, 0.7)

@@ -1,7 +1,6 @@
 """Populations of runs with real folders and processes: what they leave, what interrupting them costs."""
 
 import multiprocessing
-import os
 import re
 import shutil
 import signal
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from processes import result_of
 from scipy import stats
 
 from lr_lab.population.network import Population
@@ -79,7 +79,7 @@ def test_a_member_leaves_what_a_single_run_leaves(grid: Callable[..., list[Confi
         assert [row["lr"] for row in history(member)] == [row["lr"] for row in history(single)]
         assert_alike(history(member), history(single))
         assert list(folder(member).history()[0]) == list(folder(single).history()[0])
-        found, expected = folder(member).result(), folder(single).result()
+        found, expected = result_of(folder(member)), result_of(folder(single))
         told = {"study", "trained_as", "wall_seconds", "samples_per_second"}
         assert list(found) == list(expected)
         assert (found["trained_as"], expected["trained_as"]) == ("population", "single")
@@ -87,8 +87,8 @@ def test_a_member_leaves_what_a_single_run_leaves(grid: Callable[..., list[Confi
         assert {key: found[key] for key in exact} == {key: expected[key] for key in exact}
         logs = [folder(config).log_file.read_text().count("lr_lab.run.recorder: epoch") for config in (member, single)]
         assert logs[0] == logs[1] == found["epochs_run"]
-    assert [folder(config).result()["status"] for config in together] == ["completed"] * 3 + ["diverged"]
-    assert folder(together[3]).result()["epochs_run"] == 1
+    assert [result_of(folder(config))["status"] for config in together] == ["completed"] * 3 + ["diverged"]
+    assert result_of(folder(together[3]))["epochs_run"] == 1
     assert not (folder(together[0]).path.parent / ".population").exists()
 
 
@@ -139,7 +139,7 @@ def test_a_killed_population_goes_on_as_if_nothing_had_happened(
         assert child.is_alive()
         time.sleep(0.001)
     time.sleep(0.01)  # somewhere into what follows
-    os.kill(child.pid, signal.SIGKILL)
+    child.kill()
     child.join()
     assert child.exitcode == -signal.SIGKILL
     train_population(broken, Options())
@@ -147,7 +147,7 @@ def test_a_killed_population_goes_on_as_if_nothing_had_happened(
         # Equal but for rounding: after a restart the diverged member is no longer in the population.
         assert_alike(history(one), history(other))
         assert [row["lr"] for row in history(one)] == [row["lr"] for row in history(other)]
-        assert folder(one).result()["status"] == folder(other).result()["status"]
+        assert result_of(folder(one))["status"] == result_of(folder(other))["status"]
     assert not (folder(broken[0]).path.parent / ".population").exists()
 
 
@@ -161,7 +161,7 @@ def test_what_is_left_of_a_population_goes_on(
     train(configs[1])
     train_population(configs, Options())
     train_population(whole, Options())
-    assert [folder(config).result()["trained_as"] for config in configs] == ["population", "single", "population"]
+    assert [result_of(folder(config))["trained_as"] for config in configs] == ["population", "single", "population"]
     for one, other in zip(configs, whole, strict=True):
         assert_alike(history(one), history(other))
 
@@ -187,7 +187,7 @@ def test_what_ends_a_population_leaves_the_members_that_had_ended(
 ) -> None:
     configs = grid("broken")
     interrupt(configs, 2, monkeypatch)
-    assert [folder(config).result()["status"] for config in configs] == ["failed"] * 3 + ["diverged"]
+    assert [result_of(folder(config))["status"] for config in configs] == ["failed"] * 3 + ["diverged"]
 
 
 def test_a_member_that_was_trained_on_singly_is_left_alone(
@@ -208,7 +208,7 @@ def test_a_member_that_was_trained_on_singly_is_left_alone(
         with pytest.raises(Interrupted):
             train(configs[1])
     train_population(configs, Options())
-    assert [folder(config).result()["epochs_run"] for config in configs] == [4, 3, 4]
+    assert [result_of(folder(config))["epochs_run"] for config in configs] == [4, 3, 4]
     assert train(configs[1])["trained_as"] == "single"
     assert "going on after epoch 3" in folder(configs[1]).log_file.read_text()
 
@@ -241,8 +241,8 @@ def test_an_error_is_every_members_error_and_told_once_in_each_log(
     configs = grid("broken")[:3]
     interrupt(configs, 1, monkeypatch)
     for config in configs:
-        assert folder(config).result()["status"] == "failed"
-        assert "Interrupted" in folder(config).result()["error"]
+        assert result_of(folder(config))["status"] == "failed"
+        assert "Interrupted" in result_of(folder(config))["error"]
         assert folder(config).log_file.read_text().count("failed: ") == 1
 
 
@@ -254,7 +254,7 @@ def test_a_spoiled_checkpoint_starts_the_population_anew(
     (checkpoint,) = (folder(configs[0]).path.parent / ".population").glob("*.ckpt")
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
     train_population(configs, Options())
-    assert [folder(config).result()["status"] for config in configs] == ["completed"] * 2
+    assert [result_of(folder(config))["status"] for config in configs] == ["completed"] * 2
     assert [row["epoch"] for row in history(configs[0])] == [0, 1, 2, 3]
 
 
@@ -267,10 +267,12 @@ def test_changed_data_are_noticed(grid: Callable[..., list[Config]], monkeypatch
     assert {*refused} == {folder(config).path.name for config in configs}
     (sentence,) = {*refused.values()}
     assert re.search(r"data have changed since 2 runs were trained as one up to epoch 1;", sentence)
-    assert folder(beside).result()["status"] == "completed"
-    Path(re.search(r"delete (\S+) to start them anew", sentence)[1]).unlink()  # as the sentence says
+    assert result_of(folder(beside))["status"] == "completed"
+    advice = re.search(r"delete (\S+) to start them anew", sentence)
+    assert advice
+    Path(advice[1]).unlink()
     assert train_population(configs, Options()) == {}
-    assert [folder(config).result()["status"] for config in configs] == ["completed"] * 2
+    assert [result_of(folder(config))["status"] for config in configs] == ["completed"] * 2
     assert [row["epoch"] for row in history(configs[0])] == [0, 1, 2, 3]
 
 
@@ -283,7 +285,7 @@ def test_a_run_whose_folder_was_deleted_is_trained_anew(
     train_population(configs, Options())
     logs = [folder(config).log_file.read_text() for config in configs]
     assert ["lr_lab.run.recorder: epoch 0," in log for log in logs] == [True] * 3
-    assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
+    assert [result_of(folder(config))["status"] for config in configs] == ["completed"] * 3
     # The other two go on from their second epoch: each epoch is in their logs once.
     assert [logs[0].count("epoch 0,"), logs[1].count("epoch 0,")] == [1, 1]
     assert not (folder(configs[0]).path.parent / ".population").exists()
@@ -301,7 +303,7 @@ def test_a_deleted_run_is_trained_anew_also_if_that_is_interrupted(
     train_population(configs, Options())
     for config in configs[:deleted]:
         assert "lr_lab.run.recorder: epoch 0," in folder(config).log_file.read_text()
-    assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
+    assert [result_of(folder(config))["status"] for config in configs] == ["completed"] * 3
 
 
 def test_a_population_killed_as_it_wrote_its_first_epoch_stays_together(
@@ -309,7 +311,7 @@ def test_a_population_killed_as_it_wrote_its_first_epoch_stays_together(
 ) -> None:
     configs = grid("broken")[:3]
     interrupt(configs, 1, monkeypatch)
-    folder(configs[2]).write_result(folder(configs[2]).result() | {"epochs_run": 0})  # what had not been written yet
+    folder(configs[2]).write_result(result_of(folder(configs[2])) | {"epochs_run": 0})  # what had not been written yet
     train_population(configs, Options())
     logs = [folder(config).log_file.read_text() for config in configs]
     assert ["going on after" in log for log in logs] == [False] * 3
@@ -323,7 +325,7 @@ def test_a_member_that_cannot_be_trained_leaves_the_others_alone(grid: Callable[
     refused = train_population(configs, Options())
     assert {*refused} == {folder(configs[1]).path.name}
     assert "warmup.length=40 is too long" in refused[folder(configs[1]).path.name]
-    assert folder(configs[0]).result()["status"] == "completed"
+    assert result_of(folder(configs[0]))["status"] == "completed"
 
 
 def test_of_two_checkpoints_the_newest_counts(
@@ -337,7 +339,7 @@ def test_of_two_checkpoints_the_newest_counts(
     log = folder(configs[0]).log_file.read_text()
     assert [f"lr_lab.population.training: going on after epoch {epoch}\n" in log for epoch in (1, 3)] == [True] * 2
     assert log.index("after epoch 3") < log.rindex("after epoch 1")  # the third goes on from where it was
-    assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
+    assert [result_of(folder(config))["status"] for config in configs] == ["completed"] * 3
 
 
 def test_what_a_killed_population_was_writing_goes_with_its_checkpoint(
@@ -357,7 +359,12 @@ def test_every_epoch_and_seed_has_masks_of_its_own(
 ) -> None:
     seeds = []
     train_epoch = Population.train_epoch
-    monkeypatch.setattr(Population, "train_epoch", lambda *a: (seeds.append(torch.initial_seed()), train_epoch(*a))[1])
+
+    def noted(*arguments: Any) -> Any:
+        seeds.append(torch.initial_seed())
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(Population, "train_epoch", noted)
     for number, run in enumerate(_GRID[1:3]):  # of seed 0 and 1
         train_population(grid(f"seed{number}", of=[run]), Options())
     assert len(set(seeds)) == len(seeds) == 8
@@ -368,7 +375,7 @@ def test_the_time_of_a_population_is_shared_out(grid: Callable[..., list[Config]
     started = time.perf_counter()
     train_population(configs, Options())
     elapsed = time.perf_counter() - started
-    results = [folder(config).result() for config in configs]
+    results = [result_of(folder(config)) for config in configs]
     spent = [sum(row["seconds"] for row in folder(config).history()) for config in configs]
     assert sum(spent) <= sum(result["wall_seconds"] for result in results) <= elapsed
     for result, seconds in zip(results, spent, strict=True):
@@ -387,21 +394,26 @@ def test_finished_busy_and_begun_runs_are_left_alone(grid: Callable[..., list[Co
     with folder(busy).training(busy, blank=summarise(busy, [])):
         train_population(configs, Options())
     assert folder(finished).result() == before
-    assert folder(busy).result()["epochs_run"] == 0
+    assert result_of(folder(busy))["epochs_run"] == 0
     assert folder(begun).result() is None
-    assert folder(left).result()["status"] == "completed"
+    assert result_of(folder(left))["status"] == "completed"
 
 
 def test_a_population_may_have_a_largest_size(
     grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = []
+    sizes: list[int] = []
     train_epoch = Population.train_epoch
-    monkeypatch.setattr(Population, "train_epoch", lambda self, *a: (sizes.append(len(self)), train_epoch(self, *a))[1])
+
+    def noted(self: Population, *arguments: Any) -> Any:
+        sizes.append(len(self))
+        return train_epoch(self, *arguments)
+
+    monkeypatch.setattr(Population, "train_epoch", noted)
     configs = grid("sizes", "lr=0.05", "epochs=1")[:3]
     train_population(configs, Options(max_members=2))
     assert sizes == [1, 2]
-    assert [folder(config).result()["status"] for config in configs] == ["completed"] * 3
+    assert [result_of(folder(config))["status"] for config in configs] == ["completed"] * 3
 
 
 def test_what_does_not_fit_into_memory_is_halved(
@@ -409,7 +421,7 @@ def test_what_does_not_fit_into_memory_is_halved(
 ) -> None:
     """The second epoch of more than two members runs out of memory, as a GPU would."""
     train_epoch = Population.train_epoch
-    sizes = []
+    sizes: list[int] = []
 
     def train_some(self: Population, *arguments: Any) -> Any:
         if len(self) > 2 and sizes:
@@ -445,7 +457,7 @@ def test_with_dropout_members_are_single_runs_in_distribution(run_config: Config
         return [run_config(*short, *overrides, f"seed={seed}") for seed in range(10)]
 
     def outcome(runs: Sequence[Config]) -> dict[str, np.ndarray]:
-        results = [folder(run).result() for run in runs]
+        results = [result_of(folder(run)) for run in runs]
         return {key: np.array([result[key] for result in results]) for key in ("train_loss", "val_accuracy")}
 
     together, singly, without = configs("a", "model.dropout=0.5"), configs("b", "model.dropout=0.5"), configs("c")

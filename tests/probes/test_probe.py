@@ -104,7 +104,7 @@ def test_nothing_is_left_behind(run_config: Configure) -> None:
     module.criterion(module.net(inputs), targets).backward()
     optimizer.step()
     module.train()
-    module.net.features[1].eval()  # a part that the user had set otherwise
+    module.net.get_submodule("features.1").eval()  # a part that the user had set otherwise
     before = copy.deepcopy((module.net.state_dict(), optimizer.state_dict(), [p.grad for p in module.parameters()]))
     chance, modes = torch.get_rng_state(), [part.training for part in module.modules()]
     for probe in parts.build_probes(run_config(*BOTH), module.net):

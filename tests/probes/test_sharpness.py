@@ -96,7 +96,7 @@ def test_an_optimizer_without_a_limit_has_no_such_column() -> None:
 def test_a_network_that_blew_up_has_no_sharpness() -> None:
     module, optimizer, inputs, targets = trained(lambda p: torch.optim.SGD(p, lr=0.1))
     with torch.no_grad():
-        module.net[0].weight.fill_(float("nan"))
+        next(module.net.parameters()).fill_(float("nan"))
     values = Sharpness().measure(module, optimizer, inputs, targets)
     assert torch.tensor(values["sharpness"]).isnan()
     assert values["stability_limit"] == pytest.approx(20)

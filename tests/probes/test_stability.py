@@ -82,7 +82,7 @@ def test_rate_and_limit_are_inverse(settings: dict[str, Any]) -> None:
     group = settings_of(torch.optim.SGD([torch.zeros(1)], lr=LR, **settings))
     rates = [largest_stable_rate("SGD", group, sharpness) for sharpness in (1.0, 7.0, 50.0)]
     assert [stability_limit("SGD", {**group, "lr": rate}) for rate in rates] == pytest.approx([1.0, 7.0, 50.0])
-    assert all(flat > sharp for flat, sharp in pairwise(rates))
+    assert all(flat is not None and sharp is not None and flat > sharp for flat, sharp in pairwise(rates))
 
 
 def test_a_rate_of_zero_and_no_curvature_know_no_limit() -> None:

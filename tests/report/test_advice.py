@@ -3,6 +3,7 @@
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -227,7 +228,7 @@ def test_a_winner_that_overfits_a_little(tmp_path: Path) -> None:
 
 
 def test_nobody_is_told_to_try_what_the_winner_has(tmp_path: Path) -> None:
-    losses = {"val_loss": [1.0, 0.4, 0.6, 0.9], "train_loss": [1.0, 0.4, 0.1, 0.02]}
+    losses: dict[str, Any] = {"val_loss": [1.0, 0.4, 0.6, 0.9], "train_loss": [1.0, 0.4, 0.1, 0.02]}
     config = write_run(tmp_path, "other", SETTLED).config()
     optimizer = {"optimizer": config["optimizer"] | {"weight_decay": 0.01}}
     write_run(tmp_path, "mine", [0.5, 0.8, 0.9, 0.9], config=optimizer, **losses)
@@ -245,7 +246,7 @@ def test_nobody_is_told_to_try_what_the_winner_has(tmp_path: Path) -> None:
     [([0.5, 0.8, 0.85, 0.9], True), ([0.5, 0.8, 0.8, 0.801], False), ([0.5, 0.8, 0.8, 0.7], False)],
 )
 def test_who_is_told_to_stop_hears_what_it_costs(tmp_path: Path, accuracy: list[float], gains: bool) -> None:
-    losses = {"val_loss": [1.0, 0.4, 0.6, 0.9], "train_loss": [1.0, 0.4, 0.1, 0.02]}
+    losses: dict[str, Any] = {"val_loss": [1.0, 0.4, 0.6, 0.9], "train_loss": [1.0, 0.4, 0.1, 0.02]}
     write_run(tmp_path, "mine", accuracy, **losses)
     (sentence,) = [s for s in advise(*_study(tmp_path)) if "overfits" in s]
     assert ("the accuracy still gains 10.00 points after that" in sentence) is gains
@@ -254,7 +255,7 @@ def test_who_is_told_to_stop_hears_what_it_costs(tmp_path: Path, accuracy: list[
 
 
 def test_nobody_is_told_to_stop_a_sequence_that_ends_with_the_run(tmp_path: Path) -> None:
-    losses = {"val_loss": [1.0, 0.4, 0.6, 0.9], "train_loss": [1.0, 0.4, 0.1, 0.02]}
+    losses: dict[str, Any] = {"val_loss": [1.0, 0.4, 0.6, 0.9], "train_loss": [1.0, 0.4, 0.1, 0.02]}
     write_run(tmp_path, "mine", [0.5, 0.8, 0.8, 0.7], sequence="cosine", **losses)
     (sentence,) = [s for s in advise(*_study(tmp_path)) if "overfits" in s]
     assert sentence.endswith("try weight decay (optimizer.weight_decay=1e-4), or try dropout (model.dropout=0.5).")
@@ -311,7 +312,7 @@ def test_a_setting_that_diverged_at_several_rates_is_to_go_below_the_lowest(tmp_
 
 
 def test_who_is_told_to_stop_is_not_told_to_go_on(tmp_path: Path) -> None:
-    losses = {"val_loss": [1.0, 0.4, *[0.9] * 6], "train_loss": [1.0, 0.4, *[0.1] * 6]}
+    losses: dict[str, Any] = {"val_loss": [1.0, 0.4, *[0.9] * 6], "train_loss": [1.0, 0.4, *[0.1] * 6]}
     write_run(tmp_path, "mine", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], **losses)
     sentences = advise(*_study(tmp_path))
     assert any("overfits from epoch 2" in sentence for sentence in sentences)

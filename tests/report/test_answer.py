@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -116,9 +117,9 @@ def test_a_lead_over_what_never_gets_there_is_not_a_number(tmp_path: Path) -> No
     assert second.startswith("It is ahead of the next best, lr=0.2, and in 2 of 2 seeds")
 
 
-def _rates(output_dir: Path, **fields: object) -> tuple[Study, list[str]]:
+def _rates(output_dir: Path, **fields: Any) -> tuple[Study, list[str]]:
     runs, study = write_rates_study(output_dir)
-    study = replace(study, **fields)  # type: ignore[arg-type]
+    study = replace(study, **fields)
     values = _values(runs, study)
     _, findings = judge(study, values, Values.published(study))
     second = report_tables.against_benchmarks(study, values, pick(study, values))
@@ -223,6 +224,7 @@ def test_what_the_second_stage_decided_is_said(tmp_path: Path) -> None:
     grouped = [replace(s, group="base" if s.name == "lr=0.1" else f"of {s.name}") for s in study.settings]
     study = replace(study, settings=grouped, benchmark="lr=0.1", metrics=["val_accuracy"])
     second = report_tables.against_benchmarks(study, values, pick(study, values))
+    assert second is not None
     what = "Against the benchmarks, final validation accuracy"
     assert outcomes(study, second) == [
         f"{what}: “lr=0.2 of lr=0.2” better than “lr=0.1 base” by 5.00 points.",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import REPOSITORY
 
@@ -43,7 +44,8 @@ def test_adam_is_held_against_its_preconditioned_sharpness() -> None:
 
 def test_the_figure_leaves_out_what_was_not_measured() -> None:
     above, below = draw({0.2: history([2.0, None, 11.0]), 0.1: history([1.0, None, 3.0], limit=20.0)}).axes
-    lines = [(list(line.get_xdata()), list(line.get_ydata())) for line in above.lines if len(line.get_xdata())]
+    drawn = [np.asarray(line.get_xydata()).T.tolist() for line in above.lines]
+    lines = [(xs, ys) for xs, ys in drawn if xs]
     assert lines == [([1, 3], y) for y in ([1.0, 3.0], [20.0, 20.0], [2.0, 11.0], [10.0, 10.0])]
     assert above.lines[0].get_color() == above.lines[1].get_color() == below.lines[0].get_color()
 

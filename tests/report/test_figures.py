@@ -96,7 +96,7 @@ def test_an_epoch_in_which_a_probe_rested_leaves_no_gap(study_and_runs: tuple[St
     assert runs.histories is not None
     rested = runs.histories.assign(sharpness=runs.histories["val_loss"].where(runs.histories["epoch"] % 2 == 0))
     drawn = figures.seeds(study, Runs(runs.results, rested), ["lr=0.1"], ["sharpness"], {})
-    assert list(drawn.axes[0].get_lines()[0].get_xdata()) == [1, 3, 5, 7]
+    assert np.asarray(drawn.axes[0].get_lines()[0].get_xdata()).tolist() == [1, 3, 5, 7]
 
 
 def test_a_table_alone_has_no_lines(study_and_runs: tuple[Study, Runs]) -> None:
@@ -123,7 +123,7 @@ def test_figures_of_one_column_share_their_axis(study_and_runs: tuple[Study, Run
         drawn = figures.curves(study, runs, [name], Axis.of({}, study, runs, [name]))
         limits.append(drawn.axes[0].get_ylim())
         line, *_ = drawn.axes[0].get_lines()
-        assert list(line.get_xdata()) == list(range(1, 9))
+        assert np.asarray(line.get_xdata()).tolist() == list(range(1, 9))
         assert np.asarray(line.get_ydata())[-1] == pytest.approx(0.605 if name == "lr=0.1" else 0.905)
     assert limits[0] == limits[1]
     assert limits[0][0] < 0.1

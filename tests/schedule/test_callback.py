@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from itertools import pairwise
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,12 @@ FORMULAS: dict[str, Callable[[int], float]] = {
 def rates_from_losses(sequence: str, strategy: str, losses: list[float], lr: float) -> list[float]:
     """The rates of the design's tables, written down independently: one per epoch."""
     n, cutoff, rates = 0, 0.01 * losses[0], [lr]
-    for before, after in pairwise([None, *losses][:-1]):
+    for before, after in pairwise([nan, *losses][:-1]):
         if strategy == "epoch":
             n += 1
         elif strategy == "oscillate":
-            n += before is not None and after > before
-        elif before is not None and abs(after - before) < cutoff:
+            n += after > before
+        elif abs(after - before) < cutoff:
             n += 1
             cutoff *= 0.2
         rates.append(lr if n == 0 else FORMULAS[sequence](n) * lr)
@@ -86,7 +87,7 @@ def test_the_rate_logged_is_the_rate_used(run_config: Configure, overrides: tupl
     data.setup()
     schedule = parts.build_schedule(config, data.steps_per_epoch)
     module = parts.build_module(config, parts.build_network(config, data), data, schedule.rate)
-    module.configure_optimizers = two_groups(module)
+    module.configure_optimizers = two_groups(module)  # type: ignore[method-assign]
     used, recorder = RatesUsed(), Recorder(RunFolder(run_path(config)), config, schedule, data)
     parts.build_trainer(config, [schedule, used, recorder]).fit(module, data)
     assert [row["lr"] for row in recorder.rows] == [used.by_epoch[epoch][-1] for epoch in range(4)]

@@ -5,8 +5,10 @@ import random
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,18 +16,22 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from hypothesis import example, given
 from hypothesis import strategies as st
+from omegaconf import DictConfig
 from torch.optim import lr_scheduler
 
 from lr_lab.schedule.sequences import (
     Constant,
     Cosine,
     Cyclic,
+    EndingSequence,
     Exponential,
+    FormulaSequence,
     Inverse,
     InverseSqrt,
     Linear,
     OneCycle,
     Polynomial,
+    Sequence,
     Staircase,
     TorchScheduler,
     Triangular,
@@ -66,17 +72,17 @@ rising = st.one_of(
 sequences = st.one_of(decaying, restarting, rising)
 
 
-def config(*overrides: str):
+def config(*overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(overrides=list(overrides))
 
 
-def build(name: str, lr: float = 0.1, total: int = 20):
+def build(name: str, lr: float = 0.1, total: int = 20) -> Sequence:
     cfg = config(f"+sequence={name}").sequence
     return instantiate(cfg, lr=lr, **({"total": total} if "total" in cfg else {}))
 
 
-def rates_of_torch(kind: type, lr: float, steps: int, **options) -> list[float]:
+def rates_of_torch(kind: Callable[..., Any], lr: float, steps: int, **options: Any) -> list[float]:
     """The rates a torch scheduler sets, stepped once per epoch in the usual loop."""
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=lr)
     scheduler = kind(optimizer, **options)
@@ -88,34 +94,34 @@ def rates_of_torch(kind: type, lr: float, steps: int, **options) -> list[float]:
     return rates
 
 
-def rates(sequence, steps: int) -> list[float]:
+def rates(sequence: Sequence, steps: int) -> list[float]:
     return [sequence(n) for n in range(steps)]
 
 
-def test_worked_trace_of_inverse():
+def test_worked_trace_of_inverse() -> None:
     assert rates(Inverse(0.01), 5) == pytest.approx([0.01, 0.01, 0.005, 0.01 / 3, 0.0025])
 
 
-def test_worked_trace_of_inverse_sqrt():
+def test_worked_trace_of_inverse_sqrt() -> None:
     assert rates(InverseSqrt(0.01), 5) == pytest.approx([0.01, 0.01, 0.0070710678, 0.0057735027, 0.005])
 
 
-def test_worked_trace_of_exponential():
+def test_worked_trace_of_exponential() -> None:
     assert rates(Exponential(0.01), 4) == pytest.approx([0.01, 0.009, 0.0081, 0.00729])
 
 
-def test_worked_trace_of_cyclic():
+def test_worked_trace_of_cyclic() -> None:
     factors = [1, 1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.05, 0.5, 0.45]
     assert rates(Cyclic(0.01), 13) == pytest.approx([0.01 * factor for factor in factors])
 
 
-def test_worked_trace_of_warmup_stable_decay():
+def test_worked_trace_of_warmup_stable_decay() -> None:
     sequence = WarmupStableDecay(1.0, total=10, warmup=0.2, decay=0.4, start_factor=0.5, end_factor=0.2)
     expected = [0.5, 0.75, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0.2]
     assert rates(sequence, 12) == pytest.approx(expected)
 
 
-def test_worked_trace_of_warm_restarts():
+def test_worked_trace_of_warm_restarts() -> None:
     half = 0.5 + math.cos(math.pi / 4) / 2
     expected = [1, 0.5, 1, half, 0.5, 1 - half, 1]
     assert rates(WarmRestarts(1.0, T_0=2, T_mult=2), 7) == pytest.approx(expected)
@@ -185,12 +191,14 @@ def test_worked_trace_of_warm_restarts():
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
-def test_the_rates_are_those_of_torchs_own_scheduler(sequence, kind, steps, options):
+def test_the_rates_are_those_of_torchs_own_scheduler(
+    sequence: Sequence, kind: Callable[..., Any], steps: int, options: dict[str, Any]
+) -> None:
     assert rates(sequence, steps) == pytest.approx(rates_of_torch(kind, 0.3, steps, **options), rel=1e-9, abs=1e-15)
 
 
-def test_a_warmup_is_torchs_linear_lr_and_then_the_sequence():
-    def warmup_then_cosine(optimizer):
+def test_a_warmup_is_torchs_linear_lr_and_then_the_sequence() -> None:
+    def warmup_then_cosine(optimizer: torch.optim.Optimizer) -> lr_scheduler.SequentialLR:
         first = lr_scheduler.LinearLR(optimizer, start_factor=0.2, total_iters=6)
         then = lr_scheduler.CosineAnnealingLR(optimizer, T_max=30)
         return lr_scheduler.SequentialLR(optimizer, [first, then], milestones=[6])
@@ -203,7 +211,9 @@ def test_a_warmup_is_torchs_linear_lr_and_then_the_sequence():
 
 
 @given(sequences, st.integers(1, 50), fractions)
-def test_a_warmup_rises_to_r_0_and_goes_on_as_the_sequence(sequence, length, start_factor):
+def test_a_warmup_rises_to_r_0_and_goes_on_as_the_sequence(
+    sequence: Sequence, length: int, start_factor: float
+) -> None:
     warmed = Warmup(sequence, length, start_factor)
     rise = rates(warmed, length + 1)
     assert rise == sorted(rise)
@@ -214,14 +224,14 @@ def test_a_warmup_rises_to_r_0_and_goes_on_as_the_sequence(sequence, length, sta
 
 
 @given(st.one_of(sequences, st.builds(Warmup, sequences, st.integers(1, 50), fractions)), positions)
-def test_a_rate_is_finite_and_never_negative(sequence, n):
+def test_a_rate_is_finite_and_never_negative(sequence: Sequence, n: int) -> None:
     assert math.isfinite(sequence(n))
     assert sequence(n) >= 0
 
 
 @given(decaying)
 @example(Cosine(9.999999999999998, 1, 0.127310715270935))
-def test_a_decaying_sequence_starts_at_lr_and_never_rises(sequence):
+def test_a_decaying_sequence_starts_at_lr_and_never_rises(sequence: FormulaSequence) -> None:
     seen = rates(sequence, 400)
     assert seen[0] == sequence.lr
     assert all(later <= earlier * (1 + 1e-12) for earlier, later in pairwise(seen))
@@ -229,7 +239,7 @@ def test_a_decaying_sequence_starts_at_lr_and_never_rises(sequence):
 
 @given(rising)
 @example(WarmupStableDecay(1.0, total=3, warmup=0.0, decay=0.0))
-def test_a_rising_sequence_has_lr_as_its_peak(sequence):
+def test_a_rising_sequence_has_lr_as_its_peak(sequence: EndingSequence) -> None:
     seen = rates(sequence, sequence.total + 1)
     top = seen.index(max(seen))
     assert max(seen) <= sequence.lr * (1 + 1e-12)
@@ -242,18 +252,18 @@ def test_a_rising_sequence_has_lr_as_its_peak(sequence):
     ("kind", "end"),
     [(Linear, 0.0), (Cosine, 0.0), (Polynomial, 0.0), (WarmupStableDecay, 0.0), (OneCycle, 0.5 / 25 / 1e4)],
 )
-def test_a_sequence_keeps_its_last_rate_past_its_total(kind, end, total):
+def test_a_sequence_keeps_its_last_rate_past_its_total(kind: Callable[..., Any], end: float, total: int) -> None:
     sequence = kind(0.5, total)
     assert sequence(0) > end  # a run of one epoch still learns
     assert [sequence(total), sequence(total + 1), sequence(10**6)] == pytest.approx([end] * 3, abs=1e-15)
 
 
-def test_a_cycle_too_short_to_rise_starts_at_its_peak():
+def test_a_cycle_too_short_to_rise_starts_at_its_peak() -> None:
     # Its rise would end at 0.3 * 3 - 1, before position 0; it falls from 1 to 1 / (25 * 1e4).
     assert rates(OneCycle(1.0, total=3), 4) == pytest.approx([1, 0.5, 0, 0], abs=1e-5)
 
 
-def test_values_at_the_ends_of_their_ranges_are_allowed():
+def test_values_at_the_ends_of_their_ranges_are_allowed() -> None:
     assert rates(Exponential(1.0, factor=1), 3) == [1, 1, 1]
     assert rates(OneCycle(1.0, total=4, div_factor=1, final_div_factor=1), 4) == pytest.approx([1] * 4)
     whole = WarmupStableDecay(1.0, total=4, warmup=0.5, decay=0.5)
@@ -261,7 +271,7 @@ def test_values_at_the_ends_of_their_ranges_are_allowed():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_yaml_builds_a_sequence(name):
+def test_every_yaml_builds_a_sequence(name: str) -> None:
     sequence = build(name, lr=0.25)
     assert isinstance(sequence(0), float)
     assert sequence.name == {"torch": "torch-StepLR"}.get(name, ALIASES.get(name, name))
@@ -273,16 +283,16 @@ def test_every_yaml_builds_a_sequence(name):
 
 
 @pytest.mark.parametrize(("alias", "name"), ALIASES.items())
-def test_an_alias_is_the_very_same_configuration(alias, name):
+def test_an_alias_is_the_very_same_configuration(alias: str, name: str) -> None:
     assert config(f"+sequence={alias}") == config(f"+sequence={name}")
 
 
-def test_the_factor_of_exponential_can_be_overridden():
+def test_the_factor_of_exponential_can_be_overridden() -> None:
     cfg = config("+sequence=exponential", "sequence.factor=0.5").sequence
     assert rates(instantiate(cfg, lr=1.0), 3) == [1.0, 0.5, 0.25]
 
 
-def test_the_warmup_yaml_goes_before_a_sequence():
+def test_the_warmup_yaml_goes_before_a_sequence() -> None:
     warmed = instantiate(config("+warmup=linear").warmup)(Inverse(1.0))
     assert rates(warmed, 8) == pytest.approx([0.1, 0.28, 0.46, 0.64, 0.82, 1, 1, 0.5])
     assert warmed.name == "warmup-inverse"
@@ -305,7 +315,7 @@ SCHEDULERS = [
 
 
 @pytest.mark.parametrize(("name", "options"), SCHEDULERS)
-def test_a_torch_scheduler_gives_its_own_rates_in_any_order_of_asking(name, options):
+def test_a_torch_scheduler_gives_its_own_rates_in_any_order_of_asking(name: str, options: dict[str, Any]) -> None:
     expected = rates_of_torch(getattr(lr_scheduler, name), 0.3, 25, **options)
     order = list(range(25)) * 2
     random.Random(0).shuffle(order)
@@ -320,14 +330,14 @@ def test_a_torch_scheduler_gives_its_own_rates_in_any_order_of_asking(name, opti
     assert sequence.name == f"torch-{name}"
 
 
-def test_torchs_linear_rate_may_end_at_0():
+def test_torchs_linear_rate_may_end_at_0() -> None:
     expected = rates_of_torch(lr_scheduler.LinearLR, 0.3, 12, total_iters=7, end_factor=0.0)
     assert expected[-1] < 0, "rounding, without which there is nothing to test"
     sequence = TorchScheduler(0.3, TORCH + "LinearLR", total_iters=7, end_factor=0.0)
     assert [sequence(n) for n in range(12)] == [*expected[:7], *[0.0] * 5]
 
 
-def test_torchs_one_cycle_keeps_its_last_rate():
+def test_torchs_one_cycle_keeps_its_last_rate() -> None:
     sequence = TorchScheduler(0.3, TORCH + "OneCycleLR", max_lr=0.3, total_steps=25, cycle_momentum=False)
     assert sequence(1000) == sequence(24) == pytest.approx(0.3 / 25 / 1e4)
 
@@ -347,7 +357,9 @@ def test_torchs_one_cycle_keeps_its_last_rate():
         ("StepLRR", {}, "dotted path .*not 'torch.optim.lr_scheduler.StepLRR'"),
     ],
 )
-def test_a_torch_scheduler_that_cannot_be_a_sequence_is_refused_in_a_sentence(name, options, sentence):
+def test_a_torch_scheduler_that_cannot_be_a_sequence_is_refused_in_a_sentence(
+    name: str, options: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(ValueError, match=sentence) as caught:
         TorchScheduler(0.1, TORCH + name, **options)
     assert "\n" not in str(caught.value)
@@ -357,18 +369,18 @@ class OwnPlateau(lr_scheduler.ReduceLROnPlateau):
     """Somebody's own kind of a scheduler that cannot be a sequence."""
 
 
-def test_a_kind_of_a_scheduler_that_cannot_be_a_sequence_is_none_either():
+def test_a_kind_of_a_scheduler_that_cannot_be_a_sequence_is_none_either() -> None:
     with pytest.raises(ValueError, match="OwnPlateau cannot be a sequence: it decides by itself"):
         TorchScheduler(0.1, f"{__name__}.OwnPlateau")
 
 
 @pytest.mark.parametrize("path", ["StepLR", "no.such.module.StepLR", "torch.optim.SGD", "torch.inf", "", None])
-def test_what_is_no_torch_scheduler_is_refused_in_a_sentence(path):
+def test_what_is_no_torch_scheduler_is_refused_in_a_sentence(path: Any) -> None:
     with pytest.raises(ValueError, match="must be the dotted path of a torch scheduler"):
         TorchScheduler(0.1, path)
 
 
-def test_a_rate_that_stops_being_finite_is_an_error():
+def test_a_rate_that_stops_being_finite_is_an_error() -> None:
     with pytest.raises(ValueError, match="rate inf"):
         TorchScheduler(1.0, TORCH + "ExponentialLR", gamma=1e200)
     sequence = TorchScheduler(1.0, TORCH + "ExponentialLR", gamma=1e3)
@@ -379,7 +391,7 @@ def test_a_rate_that_stops_being_finite_is_an_error():
 
 @pytest.mark.parametrize("lr", [0, -1, math.nan, math.inf, "abc", None, True])
 @pytest.mark.parametrize("kind", [Inverse, lambda lr: Cosine(lr, 5), lambda lr: TorchScheduler(lr, TORCH + "StepLR")])
-def test_a_bad_rate_is_an_error_in_a_sentence(kind, lr):
+def test_a_bad_rate_is_an_error_in_a_sentence(kind: Callable[..., Any], lr: Any) -> None:
     with pytest.raises(ValueError, match=f"^lr must be a number above 0, not {lr!r}$"):
         kind(lr)
 
@@ -415,7 +427,9 @@ def test_a_bad_rate_is_an_error_in_a_sentence(kind, lr):
         (WarmupStableDecay, {"total": 5, "decay": -0.1}, "sequence.decay .* not -0.1"),
     ],
 )
-def test_a_bad_value_is_an_error_in_a_sentence(kind, arguments, sentence):
+def test_a_bad_value_is_an_error_in_a_sentence(
+    kind: Callable[..., Any], arguments: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(ValueError, match=sentence) as caught:
         kind(0.1, **arguments)
     assert "\n" not in str(caught.value)
@@ -428,12 +442,12 @@ def test_a_bad_value_is_an_error_in_a_sentence(kind, arguments, sentence):
         ({"start_factor": 1.5}, "warmup.start_factor must be a number from 0 to 1, not 1.5"),
     ],
 )
-def test_a_bad_warmup_is_an_error_in_a_sentence(arguments, sentence):
+def test_a_bad_warmup_is_an_error_in_a_sentence(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         Warmup(Inverse(0.1), **arguments)
 
 
-def test_sequences_and_strategies_need_no_torch_lightning_or_hydra():
+def test_sequences_and_strategies_need_no_torch_lightning_or_hydra() -> None:
     code = (
         "import sys; import lr_lab.schedule.sequences, lr_lab.schedule.strategies; "
         "print([m for m in ('torch', 'pytorch_lightning', 'hydra', 'omegaconf') if m in sys.modules])"

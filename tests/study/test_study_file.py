@@ -1,6 +1,7 @@
 """Studies: those that are written down, against the document; those that are discovered; and what goes wrong."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def test_a_study_that_cannot_be_read(tmp_path: Path, text: str, words: str) -> N
         read_study(tmp_path, "mine")
 
 
-def _results(**columns: list[object]) -> pd.DataFrame:
+def _results(**columns: Sequence[object]) -> pd.DataFrame:
     count = len(next(iter(columns.values())))
     return pd.DataFrame({"run": [f"run{i}" for i in range(count)], "status": "completed", "seed": 0, **columns})
 
@@ -105,7 +106,8 @@ def test_what_only_follows_from_another_choice_is_not_said_twice() -> None:
 
 
 def test_columns_of_the_configuration_tell_settings_apart_where_nothing_else_does() -> None:
-    results = _results(lr=[0.1, 0.1], **{"strategy.baseline": ["first_epoch", "untrained"]})
+    choices: dict[str, Sequence[object]] = {"strategy.baseline": ["first_epoch", "untrained"]}
+    results = _results(lr=[0.1, 0.1], **choices)
     labels = [setting.label for setting in discover("mine", results).settings]
     assert labels == ["baseline=first_epoch", "baseline=untrained"]
 

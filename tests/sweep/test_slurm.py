@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from loopback_slurm import Unavailable, loopback_slurm
+from processes import result_of
 from rich.console import Console
 
 from lr_lab.errors import UserError
@@ -105,13 +106,13 @@ def test_job_leaves_its_outcome_in_the_run_folder(run_config: Callable[..., dict
     pytest.importorskip("submitit")
     job = Training(run_config("epochs=1"), threads=1)
     assert job.checkpoint().result() == "completed"
-    assert RunFolder(run_path(job.config)).result()["status"] == "completed"
+    assert result_of(RunFolder(run_path(job.config)))["status"] == "completed"
 
     # Refused before the run's folder is held, so that nothing but the job itself can note it.
     unfit = Training(run_config("epochs=1", "model.classes=3"), threads=1)
     with pytest.raises(RuntimeError, match="classes"):
         unfit()
-    result = RunFolder(run_path(unfit.config)).result()
+    result = result_of(RunFolder(run_path(unfit.config)))
     assert (result["status"], "classes" in result["error"]) == ("failed", True)
 
 
@@ -327,7 +328,7 @@ def test_sweep_survives_what_happens_on_a_cluster(sweep: Sweep, tmp_path: Path) 
     said = sweep.said()
     assert "submitted" not in said
     assert numbers == [sweep.job(rate) for rate in sweep.rates]
-    results = {rate: folder.result() for rate, folder in sweep.folders.items()}
+    results = {rate: result_of(folder) for rate, folder in sweep.folders.items()}
     assert [results[rate]["status"] for rate in sweep.rates] == ["completed", "failed", "failed", "completed"]
     assert "ended as FAILED" in results[killed]["error"]
     assert re.search(r"left the queue|ended as CANCELLED", results[cancelled]["error"])
@@ -343,7 +344,7 @@ def test_sweep_survives_what_happens_on_a_cluster(sweep: Sweep, tmp_path: Path) 
     assert "submitted: 2;" in said
     assert min(sweep.resumed_after(killed)) >= 2
     for rate, folder in sweep.folders.items():
-        assert folder.result()["status"] == "completed", rate
+        assert result_of(folder)["status"] == "completed", rate
         assert [row["epoch"] for row in folder.history()] == list(range(sweep.epochs))
     undisturbed = sweep.config(requeued) | {"output_dir": str(tmp_path / "undisturbed")}
     train(undisturbed)
