@@ -11,28 +11,33 @@ from typing import Any
 
 from lr_lab.errors import NotAllowed
 
+_LARGEST = 2**63 - 1  # of torch's whole numbers
+
 
 def is_whole_number(value: Any, least: int) -> bool:
-    """Whether `value` is an int of at least `least`; True and False are not numbers."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    """Whether `value` is an int of at least `least`, and one that torch takes; True and False are not numbers."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST
 
 
 def is_number(value: Any) -> bool:
     """Whether `value` is a finite int or float; True and False are not numbers."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def check_whole_number(name: str, value: Any, least: int, optional: bool = False) -> None:
     """Raises NotAllowed unless `value` is a whole number of at least `least`, or None if optional."""
     if not (is_whole_number(value, least) or (optional and value is None)):
         choice = ", or null" if optional else ""
-        raise NotAllowed(f"{name}={value} is not allowed; give a whole number of at least {least}{choice}.")
+        most = f" and at most {_LARGEST}" if isinstance(value, int) and value > _LARGEST else ""
+        raise NotAllowed(
+            f"{name}={typed(value)} is not allowed; give a whole number of at least {least}{most}{choice}."
+        )
 
 
 def check_number(name: str, value: Any, allowed: str, valid: Callable[[float], bool]) -> None:
     """Raises NotAllowed unless `value` is a finite number and `valid`; `allowed` says that in words."""
     if not (is_number(value) and valid(value)):
-        raise NotAllowed(f"{name}={value} is not allowed; give {allowed}.")
+        raise NotAllowed(f"{name}={typed(value)} is not allowed; give {allowed}.")
 
 
 def check_fraction(name: str, value: Any) -> None:
@@ -43,9 +48,9 @@ def check_fraction(name: str, value: Any) -> None:
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
     """Raises NotAllowed unless `value` is one of the choices; true is not 1."""
     if not any(value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in choices):
-        raise NotAllowed(f"{name}={value} is not allowed; choose one of {', '.join(map(_typed, choices))}.")
+        raise NotAllowed(f"{name}={typed(value)} is not allowed; choose one of {', '.join(map(typed, choices))}.")
 
 
-def _typed(choice: Any) -> str:
-    """A choice as YAML has it."""
-    return {"None": "null", "True": "true", "False": "false"}.get(str(choice), str(choice))
+def typed(value: Any) -> str:
+    """A value as YAML and command lines have it."""
+    return {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))

@@ -5,46 +5,95 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
+from hydra._internal.utils import get_args_parser
 from hydra.errors import OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 from lr_lab.errors import UserError, first_line
 
-# A name that Hydra would read as a number, dropping underscores: 2024_11_27.
-_NUMBER_LIKE = re.compile(r"[-+]?[\d_.]+(e[-+]?\d+)?", re.IGNORECASE)
-_NAMES = ("study", "output_dir")
+# What Hydra reads as the text that was typed. It reads other text as a number, dropping underscores (2024_11_27), as no
+# value (null), as several values (a,b), or not at all (größe).
+_PLAIN = re.compile(r"[A-Za-z/.][\w/.:+-]*", re.ASCII)
+_NUMBER_LIKE = re.compile(r"[-+]?(\.?\d[\d_.]*(e[-+]?\d+)?|inf|nan)", re.IGNORECASE)
+_WORDS_OF_YAML = ("true", "false", "null")
+# Quoted already, a list, a function of Hydra's, an interpolation.
+_HYDRAS = re.compile(r"['\"\[{].*|(choice|range|interval|glob|shuffle|sort|tag|str)\(.*\)|.*\$\{.*", re.DOTALL)
+_PATHS = ("output_dir", "init_from", "data.root", "data.images", "results", "report_dir")
+_NEVER_NULL = ("study", "output_dir")
 _MULTIRUN = ("-m", "--multirun")
 
 
 def tidied(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
-    """The arguments with `-m` first and names that look like numbers quoted.
+    """The arguments with `-m` first, names and paths quoted where Hydra would read something else, and `~` expanded.
 
     Args:
         arguments: the command line, such as ``["study=2024", "-m", "lr=0.1,0.01"]``.
         keys: what a person may set, to recognise ``--lr 0.1``.
 
     Raises:
-        UserError: an argument is written as an option that Hydra does not have, or a value has an unquoted `=`.
+        UserError: an argument is written as an option that Hydra does not have, a key and its value stand apart, or a
+            value has an unquoted `=`.
     """
-    for number, argument in enumerate(arguments):
-        key, _, value = argument.lstrip("-").partition("=")
-        if argument.startswith("--") and key.partition(".")[0] in keys:
-            value = value or next(iter(arguments[number + 1 :]), "")
-            raise UserError(f"{argument} is not an option; write {key}={value or 'value'}, without dashes.")
+    _refuse_options(arguments, keys)
+    _refuse_spaces(arguments, keys)
+    multirun = [argument for argument in arguments if argument in _MULTIRUN]
+    rest = [_quoted(argument, bool(multirun)) for argument in arguments if argument not in _MULTIRUN]
+    for argument in rest:
+        key, _, value = argument.partition("=")
         if not argument.startswith("-") and "=" in value and not any(mark in value for mark in "'\"{[("):
             raise UserError(f"{argument} has a second =, which Hydra does not read; quote it: \"{key}='{value}'\"")
-    multirun = [argument for argument in arguments if argument in _MULTIRUN]
-    rest = [_quoted(argument) for argument in arguments if argument not in _MULTIRUN]
     return [*multirun[:1], *rest]
 
 
-def _quoted(argument: str) -> str:
+def _refuse_options(arguments: Sequence[str], keys: Sequence[str]) -> None:
+    """Raises UserError for the first argument with dashes that Hydra does not know."""
+    known = get_args_parser()
+    for argument in known.parse_known_args([a for a in arguments if a not in _MULTIRUN])[1]:
+        if not argument.startswith("-"):
+            continue
+        key, _, value = argument.lstrip("-").partition("=")
+        if key.partition(".")[0] in keys:
+            value = value or next(iter(arguments[arguments.index(argument) + 1 :]), "value")
+            raise UserError(f"{argument} is not an option; write {key}={value}, without dashes.")
+        hint = did_you_mean(argument, [*known._option_string_actions])
+        raise UserError(f"{argument} is not an option{hint} A value is set by key=value, such as lr=0.1.")
+
+
+def _refuse_spaces(arguments: Sequence[str], keys: Sequence[str]) -> None:
+    """Raises UserError for `lr = 0.1`, `lr= 0.1`, `lr =0.1` and `lr 0.1`."""
+    for number, argument in enumerate(arguments):
+        following = list(arguments[number + 1 : number + 3])
+        key, _, value = argument.partition("=")
+        apart = following and (following[0].startswith("=") or "=" not in following[0])
+        if key.partition(".")[0] in keys and not value and apart and not following[0].startswith(("-", "~")):
+            value = "".join(following if following[0] == "=" else following[:1]).removeprefix("=")
+            raise UserError(f"{key} and {value} stand apart; write {key}={value}, without spaces.")
+
+
+def _quoted(argument: str, multirun: bool) -> str:
     key, separator, value = argument.partition("=")
-    if separator and key.lstrip("+") in _NAMES and all(map(_NUMBER_LIKE.fullmatch, value.split(","))):
-        return f"{key}=" + ",".join(f"'{name}'" for name in value.split(","))
-    return argument
+    key_in_yaml = key.lstrip("+")
+    if not separator or key_in_yaml not in ("study", *_PATHS) or _HYDRAS.fullmatch(value):
+        return argument
+    # A path may have a comma in it, but in a sweep the comma stands between values.
+    names = value.split(",") if multirun or key_in_yaml == "study" else [value]
+    optional = key_in_yaml not in _NEVER_NULL
+    return f"{key}=" + ",".join(_name(name, optional) for name in names)
+
+
+def _name(name: str, optional: bool) -> str:
+    if name == "" or (optional and name == "null"):
+        return name
+    if name.startswith("~/"):
+        name = str(Path(name).expanduser())  # as some shells do and others do not
+    if _PLAIN.fullmatch(name) and not _NUMBER_LIKE.fullmatch(name) and name.lower() not in _WORDS_OF_YAML:
+        return name
+    # Backslashes count for Hydra only before a quote.
+    escaped = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), name)
+    return f"'{escaped}'"
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -63,5 +112,21 @@ def in_one_sentence(error: Exception) -> str:
         known = [f"{place}.{name}".lstrip(".") for name in names if not name.startswith("_")]
         return f"{key} is not a key; allowed are {', '.join(known)}{did_you_mean(key, known)}"
     if isinstance(error, OverrideParseException):
-        return f"{error.override} is not a key and a value ({first_line(error)}); write key=value, such as lr=0.1."
+        return _misread(error.override)
+    if match := re.search(r"'(.+)'", first_line(error)) if "--multirun" in str(error) else None:
+        key, _, value = match[1].partition("=")
+        return (
+            f"{key}={value} has several values; start the program with -m to train one run for each, or give one (a "
+            f"number has a point: 0.1; text with a comma is quoted: \"{key}='{value}'\")."
+        )
     return first_line(error)
+
+
+def _misread(override: str) -> str:
+    """What is wrong with an override that Hydra cannot parse."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return f"{override} is not a key and a value; write key=value, such as lr=0.1."
+    if value.endswith(","):
+        return f"{override} ends with a comma; leave it out, or give another value after it."
+    return f"{override} has signs that Hydra reads otherwise; close all brackets, and quote text: \"{key}='text'\""

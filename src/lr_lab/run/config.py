@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from lr_lab.checks import check_choice, check_number, check_whole_number, is_number
+from lr_lab.checks import check_choice, check_number, check_whole_number, is_number, typed
 from lr_lab.errors import NotAllowed, UserError, first_line
 from lr_lab.run.command_line import did_you_mean
 
@@ -193,7 +193,7 @@ def compose(*overrides: str) -> dict[str, Any]:
 
 def _rate(lr: Any) -> float:
     if not (is_number(lr) and lr > 0):
-        raise NotAllowed(f"lr={lr} is not a learning rate; give a finite number above 0, such as lr=0.01.")
+        raise NotAllowed(f"lr={typed(lr)} is not a learning rate; give a finite number above 0, such as lr=0.01.")
     return float(lr)
 
 
