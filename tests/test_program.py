@@ -12,6 +12,7 @@ from conftest import REPOSITORY
 
 PROGRAMS = sorted(file.stem for file in (REPOSITORY / "src").glob("[!_]*.py"))
 # Without `site` an interpreter sees no installed package; PYTHONPATH would show it the library.
+TAB = "found character '\\t' that cannot start any token"
 BARE = {"PATH": "/usr/bin:/bin"}
 
 
@@ -47,9 +48,10 @@ def test_a_missing_environment_is_answered_in_a_sentence(tmp_path: Path, name: s
         (["src.study", "budgt=3h"], "budgt is not a key of this program; .*; did you mean budget?"),
         (["src.benchmark", "stps=3"], "stps is not a key of this program; .*; did you mean steps?"),
         (["src.lr_find", "range_test.steps=500"], "range_test is called lr_find now"),
-        (["src.lr_find", "lr_find.repeats=true"], "lr_find.repeats=True is not allowed; give a whole number"),
+        (["src.lr_find", "lr_find.repeats=true"], "lr_find.repeats=true is not allowed; give a whole number"),
         (["src.lr_find", "lr_find.step=500"], "lr_find.step is not a key; .* did you mean lr_find.steps?"),
         (["src.carry_over", "nonesuch"], "nonesuch is not there"),
+        (["src.train", "lr=0,1"], "lr=0,1 has several values; .* -m .*: 0.1"),
     ],
 )
 def test_a_mistake_is_answered_in_a_sentence(tmp_path: Path, command: list[str], sentence: str) -> None:
@@ -67,6 +69,22 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("src", "conf"):
         shutil.copytree(REPOSITORY / name, tmp_path / "clone" / name, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path / "clone"
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("conf/train.yaml", ["src.train"]),
+        ("conf/model/mnist_cnn.yaml", ["src.train", "-m", "model=mnist_cnn,linear"]),
+        ("conf/benchmark.yaml", ["src.benchmark"]),
+        ("conf/studies/decay_mnist.yaml", ["src.report", "study=decay_mnist"]),
+    ],
+)
+def test_a_mistake_in_a_yaml_file_is_told_with_its_place(checkout: Path, file: str, command: list[str]) -> None:
+    (checkout / file).write_text("seed: 0\nlr: 0.1\n\tepochs: 3\n")
+    code, said, wrong = started("-m", *command, place=checkout)
+    assert (code, said) == (2, "")
+    assert wrong == f"error: {checkout / file}, line 3 is not valid YAML: {TAB}; correct it there.\n"
 
 
 # Says where the library comes from, instead of training.

@@ -200,6 +200,8 @@ def test_a_run_is_for_its_accuracy_or_else_its_loss() -> None:
     assert objective({"val_accuracy": 0.9, "val_loss": 0.3, "status": "completed"}) == 0.9
     assert objective({"val_accuracy": None, "val_loss": 0.3, "status": "completed"}) == 0.3
     assert objective({"val_accuracy": None, "val_loss": None, "status": "diverged"}) == math.inf
+    assert objective({"val_accuracy": None, "val_loss": 1e30, "status": "diverged"}) == math.inf
+    assert objective({"val_accuracy": 0.1, "val_loss": None, "status": "diverged"}) == 0.0
 
 
 def test_a_spoiled_result_is_not_a_finished_run(run_config: Configure) -> None:

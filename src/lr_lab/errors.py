@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 _SHOWN = 5
 
@@ -32,6 +33,19 @@ def listed(items: Sequence[object]) -> str:
     """At most five of them, for a sentence: "a, b, c, d, e and 3 more"."""
     more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
     return ", ".join(map(str, items[:_SHOWN])) + more
+
+
+def not_yaml(error: Any, file: Path | None = None) -> UserError:
+    """What a yaml.YAMLError says of a file over several lines: the place, and the problem there.
+
+    Args:
+        file: which it is, where the error does not know.
+    """
+    mark = getattr(error, "problem_mark", None)
+    place = str(file or getattr(mark or error, "name", "YAML"))
+    line = f", line {mark.line + 1}" if mark else ""
+    why = getattr(error, "problem", None) or getattr(error, "reason", None) or first_line(error)
+    return UserError(f"{place}{line} is not valid YAML: {why}; correct it there.")
 
 
 def end(error: object) -> NoReturn:

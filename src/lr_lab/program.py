@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lr_lab.errors import UserError, end
+from lr_lab.errors import UserError, end, not_yaml
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -76,6 +76,7 @@ def program(
 
 def _run(task: Callable[[DictConfig], Any], name: str) -> None:
     import hydra
+    import yaml
     from hydra.errors import HydraException
 
     from lr_lab.run.command_line import in_one_sentence, tidied
@@ -83,10 +84,12 @@ def _run(task: Callable[[DictConfig], Any], name: str) -> None:
 
     if any(flag in sys.argv for flag in _PRINTING):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader who leaves, as head does, has read enough
-    sys.argv[1:] = tidied(sys.argv[1:], (*keys_of(name), "experiment", "hydra"))
-    check_choices(sys.argv[1:], name)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors then, and does not print them over several lines
     try:
+        sys.argv[1:] = tidied(sys.argv[1:], (*keys_of(name), "experiment", "hydra"))
+        check_choices(sys.argv[1:], name)
         hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)(task)()
     except HydraException as error:
         raise UserError(in_one_sentence(error)) from error
+    except yaml.YAMLError as error:
+        raise not_yaml(error) from error

@@ -132,6 +132,13 @@ def test_what_cannot_be_imported_is_told_why() -> None:
         parts.build({"_target_": "lr_lab.models.nonesuch.Net"})
 
 
+def test_an_optimizer_that_needs_a_closure_is_refused(run_config: Callable[..., dict[str, Any]]) -> None:
+    config = run_config("optimizer._target_=torch.optim.LBFGS", "~optimizer.momentum", "~optimizer.weight_decay")
+    data = parts.build_data(config)
+    with pytest.raises(UserError, match=r"optimizer=sgd .*gradient of a batch once.*'closure'.*; choose another\.$"):
+        parts.build_module(config, parts.build_network(config, data), data, 0.1)
+
+
 def test_an_optimizer_that_cannot_have_both_is_refused(run_config: Callable[..., dict[str, Any]]) -> None:
     config = run_config("optimizer=adam", "+optimizer.fused=true", "+optimizer.foreach=true")
     data = parts.build_data(config)

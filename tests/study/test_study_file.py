@@ -60,7 +60,7 @@ def test_no_file_is_no_study() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("title: [", "not valid YAML"),
+        ("title: [", r"studies/mine\.yaml, line 1 is not valid YAML: .*; correct it there\."),
         ("titel: x", "has titel; allowed are answers, benchmark, budget, choices, claims"),
         ("title: x\nnotices: [{says: x, if: {data: mnist}}]", "notice 1 has if; allowed are says, when"),
         ("title: x\nsettings: {a: {label: A, were: {lr: 1}}}", "setting a has were; allowed are group, kin, label"),

@@ -22,7 +22,7 @@ from torch import nn
 
 from lr_lab.chance import stream
 from lr_lab.data.in_memory import InMemoryDataModule
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, first_line
 from lr_lab.modules.block import BlockModule
 from lr_lab.modules.classification import Classification
 from lr_lab.modules.regression import Regression
@@ -177,10 +177,18 @@ def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: f
         UserError: the optimizer refuses an argument or the network's parameters.
     """
     optimizer = partial(build(config["optimizer"]), lr=lr, **_fused(config["optimizer"]))
+    name = config["names"]["optimizer"]
     try:
-        optimizer(net.parameters())
+        tried = optimizer(net.parameters())
     except (TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise UserError(f"optimizer={config['names']['optimizer']} cannot be used here: {error}.") from error
+        raise UserError(f"optimizer={name} cannot be used here: {error}.") from error
+    try:
+        tried.step()  # without gradients, which changes nothing
+    except Exception as error:  # whatever an optimizer says that needs a closure, such as LBFGS
+        raise UserError(
+            f"optimizer={name} cannot be used here: a run computes the gradient of a batch once, and this optimizer "
+            f"makes no step with that ({first_line(error)}); choose another."
+        ) from error
     if data.classes is None:
         return Regression(net, optimizer, config["seed"])
     return Classification(net, optimizer, config["seed"], data.classes)

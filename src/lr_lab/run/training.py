@@ -72,7 +72,12 @@ def attempt(config: Mapping[str, Any]) -> tuple[str, str | None]:
 
 
 def objective(result: Mapping[str, Any]) -> float | None:
-    """The number that a run is for: its final validation accuracy, or loss for regression (infinite if it diverged)."""
-    if result["val_accuracy"] is not None:
-        return result["val_accuracy"]
-    return math.inf if result["status"] == "diverged" else result["val_loss"]
+    """The number that a run is for: its final validation accuracy, or loss for regression.
+
+    A diverged run counts as the worst there is, so that a sweeper which optimises leaves its neighbourhood: accuracy 0,
+    or infinite loss.
+    """
+    accuracy = result["val_accuracy"]
+    if result["status"] == "diverged":
+        return math.inf if accuracy is None else 0.0
+    return result["val_loss"] if accuracy is None else accuracy

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, not_yaml
 
 
 class _Loader(yaml.SafeLoader):
@@ -27,7 +27,9 @@ def read_yaml(file: Path) -> Any:
     try:
         return yaml.load(file.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
-        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise not_yaml(error, file) from error
+    except UnicodeError as error:
+        raise UserError(f"{file} is not text in UTF-8 ({error}); save it as UTF-8.") from error
 
 
 def mapping(place: str, content: Any) -> Mapping[str, Any]:
