@@ -1,12 +1,16 @@
-"""Results as tables for a terminal."""
+"""How a sweep ended, for a terminal: its settings, the best first, what the seeds say, and how to go on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -16,50 +20,76 @@ from lr_lab.run.training import FAILED
 from lr_lab.sweep.runs import Run, last_line
 
 _STYLES = {"completed": "green", "diverged": "yellow", "failed": "red"}
+_WIDEST_PLOT = 100
+_MOST_PLOTTED = 20
+
+Setting = tuple[str, Mapping[str, str], Sequence[Mapping[str, Any]]]  # name, what was typed, results
 
 
-def sweep_table(rows: Sequence[Mapping[str, Any]], settings: Sequence[str] = ()) -> Table:
-    """One row per run: rate, strategy, the other settings that vary, then the results.
+def settings_table(settings: Sequence[Setting], intervals: Mapping[str, str], title: str | None = None) -> Table:
+    """One row per setting: rate, strategy, what else varies, then the results, as means over its seeds.
 
     Args:
-        rows: results as in result.json, with the values of `settings` added.
-        settings: keys of further columns, one for each setting that varies.
+        intervals: setting -> its 95% interval; shown if any setting has several seeds.
     """
-    columns: dict[str, tuple[str, Callable[[Any], str]]] = {"lr": ("rate", _rate), "strategy": ("strategy", str)}
-    columns |= {key: (key, str) for key in settings if key not in columns}
-    if any(row.get("val_accuracy") is not None for row in rows):
-        columns |= {
-            "val_accuracy": ("final", "{:.2%}".format),
-            "best_val_accuracy": ("best", "{:.2%}".format),
-        }
-    else:
-        columns["val_loss"] = "final", "{:.4g}".format
-    columns |= {
-        "convergence_epoch": ("conv.\nepoch", str),
-        "lr_updates": ("rate\nupdates", str),
-        "diagnosis": ("diagnosis", str),
-        "status": ("status", str),
-    }
-    measure = "accuracy" if "val_accuracy" in columns else "loss"
-    caption = f"final, best: validation {measure}; conv. epoch: where it came within tolerance of the final value"
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption=caption, caption_justify="left")
-    for key, (heading, _) in columns.items():
-        is_text = key in ("strategy", "diagnosis", "status", *settings)
-        table.add_column(
-            heading, justify="left" if is_text and key != "lr" else "right", vertical="bottom", no_wrap=True
-        )
-    for row in rows:
-        if row.get("sequence") == "constant":  # n advances, but the rate stays
-            row = {**row, "lr_updates": None}
-        *cells, status = ("" if row.get(key) is None else show(row[key]) for key, (_, show) in columns.items())
-        if status == "diverged":
-            status = f"diverged after {row['epochs_run']}"
-        table.add_row(*map(Text, cells), Text(status, style=_STYLES.get(row["status"], "")))
+    results = [result for _, _, its in settings for result in its]
+    by_accuracy = any(result.get("val_accuracy") is not None for result in results)
+    has_seeds = any(len(its) > 1 for _, _, its in settings)
+    has_best = by_accuracy and not has_seeds
+    says_status = len(results) == 1 or any(result["status"] != "completed" for result in results)
+    typed = [key for key in dict.fromkeys(k for _, t, _ in settings for k in t) if key not in ("lr", "strategy")]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title=title, title_justify="left")
+    table.caption, table.caption_justify = _caption(by_accuracy, has_seeds), "left"
+    numbers = ["seeds", "final", "95%\ninterval"] if has_seeds else ["final"]
+    numbers += [*["best"] * has_best, "conv.\nepoch", "rate\nupdates"]
+    for heading in ("rate", "strategy", *typed, *numbers):
+        justify: JustifyMethod = "right" if heading in ("rate", *numbers) else "left"
+        table.add_column(heading, justify=justify, vertical="bottom", no_wrap=True)
+    table.add_column("diagnosis", vertical="bottom", min_width=len("1 overfitting,"))
+    if says_status:
+        table.add_column("status", vertical="bottom", no_wrap=True)
+    for name, values, its in settings:
+        cells = [f"{its[0]['lr']:g}", str(its[0]["strategy"]), *(values.get(key, "") for key in typed)]
+        cells += [str(len(its))] * has_seeds
+        cells.append(_mean(its, "val_accuracy", "{:.2%}") if by_accuracy else _mean(its, "val_loss", "{:.4g}"))
+        cells += [intervals.get(name, "")] * has_seeds + [_mean(its, "best_val_accuracy", "{:.2%}")] * has_best
+        cells += [_mean(its, "convergence_epoch", "{:.3g}"), _updates(its)]
+        cells.append(_counts(result["diagnosis"] for result in its if result.get("diagnosis")))
+        table.add_row(*map(Text, cells), *[_status(its)] * says_status)
     return table
 
 
-def _rate(lr: float) -> str:
-    return f"{lr:g}"
+def _caption(by_accuracy: bool, has_seeds: bool) -> str:
+    means = "means over seeds; " if has_seeds else ""
+    measure = "final, best: validation accuracy" if by_accuracy else "final: validation loss"
+    measure = measure.replace(", best", "") if has_seeds else measure
+    return f"{means}{measure}; conv. epoch: where it came within tolerance of the final value"
+
+
+def _mean(results: Sequence[Mapping[str, Any]], key: str, shown: str) -> str:
+    """Over the runs that have the value, and how many those are if not all; "" if none has."""
+    known = [result[key] for result in results if result.get(key) is not None]
+    if not known:
+        return ""
+    return shown.format(fmean(known)) + (f" ({len(known)} of {len(results)})" if len(known) < len(results) else "")
+
+
+def _updates(results: Sequence[Mapping[str, Any]]) -> str:
+    # A constant sequence advances, but the rate stays.
+    return "" if results[0].get("sequence") == "constant" else _mean(results, "lr_updates", "{:.3g}")
+
+
+def _counts(words: Iterable[str]) -> str:
+    """The words, each with its number if they differ."""
+    counts = Counter(words).most_common()
+    return ", ".join(f"{count} {word}" if len(counts) > 1 else word for word, count in counts)
+
+
+def _status(results: Sequence[Mapping[str, Any]]) -> Text:
+    states = [result["status"] for result in results]
+    worst = next((state for state in ("failed", "diverged") if state in states), states[0])
+    alone = len(states) == 1 and worst == "diverged"
+    return Text(_counts(states) + (f" after {results[0]['epochs_run']}" if alone else ""), _STYLES.get(worst, ""))
 
 
 def report_outcome(runs: Sequence[Run], console: Console) -> int:
@@ -71,24 +101,67 @@ def report_outcome(runs: Sequence[Run], console: Console) -> int:
     Raises:
         UserError: results.csv cannot be written; the rest has been printed.
     """
-    results = [run.result() for run in runs]
-    rows = [{**run.settings, **result} for run, result in zip(runs, results, strict=True)]
-    table = sweep_table(rows, list(dict.fromkeys(key for run in runs for key in run.settings)))
-    # If the table is wider than the terminal, let the terminal wrap it: rich would cut cells short.
-    whole = Measurement.get(console, console.options.update_width(1000), table).maximum
-    console.width = max(whole, console.width)
-    console.print(table)
-    failed = [(run, result) for run, result in zip(runs, results, strict=True) if result["status"] == FAILED]
-    for run, result in failed:
-        _say(console, f"failed: {run.name}\n  {last_line(result['error'])}\n  log: {run.folder.log_file}")
-    for note in dict.fromkeys(note for result in results for note in result.get("data_notes") or ()):
+    results = {run: run.result() for run in runs}
+    open_question = _show_settings(results, console)
+    failed = [run for run in runs if results[run]["status"] == FAILED]
+    for run in failed:
+        _say(console, f"failed: {run.name}\n  {last_line(results[run]['error'])}\n  log: {run.folder.log_file}")
+    for note in dict.fromkeys(note for result in results.values() for note in result.get("data_notes") or ()):
         _say(console, f"Data:    {note}")
-    for study in dict.fromkeys(run.folder.path.parent for run in runs):
-        _say(console, f"Results: {write_results(study)}")
-    for output_dir in dict.fromkeys(str(run.config["output_dir"]) for run in runs):
-        look = "make tensorboard" if output_dir == "outputs" else f"tensorboard --logdir {output_dir}"
-        _say(console, f"Curves:  {look}")
+    studies = {run.folder.path.parent: run.config for run in runs}
+    for folder in studies:
+        _say(console, f"Results: {write_results(folder)}")
+    for folder, config in studies.items():
+        here = config["output_dir"] == "outputs"
+        place = [f"study={config['study']}", *([] if here else [f"output_dir={config['output_dir']}"])]
+        _say(console, f"Report:  {shlex.join(['python', '-m', 'src.report', *place])}")
+        board = ["make", "tensorboard", f"STUDY={config['study']}"] if here else _tensorboard(folder)
+        _say(console, f"Curves:  {shlex.join(board)}")
+        if open_question:
+            _say(console, f"Decide:  {shlex.join(['python', '-m', 'src.study', *place, 'budget=20min'])}")
     return len(failed)
+
+
+def _tensorboard(folder: Path) -> list[str]:
+    return ["tensorboard", "--logdir", str(folder)]
+
+
+def _show_settings(results: Mapping[Run, Mapping[str, Any]], console: Console) -> bool:
+    """Prints a table for each dataset and network; returns whether more seeds could tell which setting is best."""
+    if len(results) == 1:
+        ((run, result),) = results.items()
+        _print(console, settings_table([("", run.settings, [result])], {}))
+        return False
+    # Here and not above: a single run should not wait for pandas and scipy.
+    from lr_lab.sweep.standings import intervals, plot, standings, verdict
+
+    datasets: dict[str, dict[str, list[Run]]] = {}
+    for run in results:
+        datasets.setdefault(run.config["names"]["data"], {}).setdefault(run.setting, []).append(run)
+    kinds = {(run.config["names"]["data"], run.config["names"]["model"]) for run in results}
+    for data, settings in datasets.items():
+        found = standings({name: [results[run] for run in runs] for name, runs in settings.items()})
+        order = [*found.order, *(name for name in settings if name not in found.order)]
+        by_model: dict[str, list[Setting]] = {}
+        for name in order:
+            first = settings[name][0]
+            typed = {key: value for key, value in first.settings.items() if key != "seed"}
+            its = [results[run] for run in settings[name]]
+            by_model.setdefault(first.config["names"]["model"], []).append((name, typed, its))
+        for model, rows in by_model.items():
+            _print(console, settings_table(rows, intervals(found), f"{data}, {model}" if len(kinds) > 1 else None))
+        if console.is_terminal and console.encoding.startswith("utf") and len(order) <= _MOST_PLOTTED:
+            for line in plot(found, min(console.width, _WIDEST_PLOT)):
+                _say(console, line)
+        _say(console, f"{data}: {verdict(found)}" if len(datasets) > 1 else verdict(found))
+    return len(datasets) == 1 and len(found.left) > 1
+
+
+def _print(console: Console, table: Table) -> None:
+    # If the table is wider than the terminal, let the terminal wrap it: rich would cut cells short.
+    least = Measurement.get(console, console.options.update_width(1000), table).minimum
+    console.width = max(least, console.width)
+    console.print(table)
 
 
 def _say(console: Console, text: str) -> None:

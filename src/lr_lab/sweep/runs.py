@@ -38,6 +38,11 @@ class Run:
         """The settings that distinguish it within its sweep, in a few words."""
         return " ".join(f"{key}={value}" for key, value in self.settings.items()) or self.folder.path.name
 
+    @property
+    def setting(self) -> str:
+        """Its name without the seed."""
+        return " ".join(f"{key}={value}" for key, value in self.settings.items() if key != "seed") or "all runs"
+
     def result(self) -> dict[str, Any]:
         """The content of its result.json, or a summary of its configuration. A failure in this sweep overrides both."""
         result = self.folder.result() or {**summarise(self.config, []), "status": "missing"}
