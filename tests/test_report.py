@@ -46,7 +46,11 @@ def made(outputs: Path) -> Path:
 def test_every_file_is_there(made: Path) -> None:
     files = {str(file.relative_to(made)) for file in made.rglob("*") if file.is_file()}
     figures = {f"figures/figure_{n}.{e}" for n in ("1", "2", "3", "4", "5a", "5b", "8") for e in ("png", "svg")}
-    tables = {f"{name}.{ending}" for name in ("comparison", "selection", "benchmarks") for ending in ("csv", "md")}
+    tables = {
+        f"{name}.{ending}"
+        for name in ("comparison", "selection", "benchmarks", "diagnoses")
+        for ending in ("csv", "md")
+    }
     assert files == figures | tables | {
         "index.html",
         "report.md",
@@ -151,7 +155,7 @@ def test_any_folder_of_runs_is_a_study_and_made_again_from_what_its_report_kept(
         for seed in range(3):
             write_run(tmp_path, "demo", [0.3, 0.5, 0.6 + lr + 0.001 * seed * lr], lr=lr, seed=seed)
     report, folder = make_report("demo", tmp_path)
-    assert [table.name for table in report.tables] == ["comparison", "selection"]
+    assert [table.name for table in report.tables] == ["comparison", "selection", "diagnoses"]
     assert any("extend the grid" in sentence for sentence in report.advice)
     assert (folder / "figures" / "curves.svg").exists()
     assert "](figures/curves.png)" in (folder / "report.md").read_text()

@@ -68,8 +68,14 @@ def test_question_answer_and_picture_are_on_the_first_screen(page: Any) -> None:
     assert picture["y"] + picture["height"] <= page.viewport_size["height"]
 
 
-def test_nothing_scrolls_sideways_but_tables(page: Any) -> None:
+def test_the_page_does_not_scroll_sideways(page: Any) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+
+
+def test_no_column_of_a_table_is_cut_off(page: Any) -> None:
+    cut = "tables => tables.filter(table => table.scrollWidth > table.parentElement.clientWidth).length"
+    assert page.locator("table").count() >= 5
+    assert page.locator("table").evaluate_all(cut) == 0
 
 
 def test_the_console_stays_quiet(page: Any) -> None:

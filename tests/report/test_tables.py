@@ -287,3 +287,33 @@ def test_an_interval_leaves_out_what_cannot_be(
     assert found.low == (plain.low if low is None else low)
     assert found.high == (plain.high if high is None else high)
     assert plain.low < 0 or plain.high > 1
+
+
+def test_epochs_are_at_most_those_that_were_trained() -> None:
+    rows = pd.DataFrame(
+        {"setting": "a", "seed": range(3), "status": "completed", "epochs": 25, "convergence_epoch": (25.0, 25.0, 20.0)}
+    )
+    assert report_tables.estimate(Values(rows, ["a"], "it"), "a", "convergence_epoch").high == 25
+
+
+def test_each_settings_curves_have_a_diagnosis_with_the_sentence_of_a_run(
+    runs_and_study: tuple[Runs, Study],
+) -> None:
+    runs, study = runs_and_study
+    labels = pd.Series(["stuck"] * 3 + ["crawling"] * 5)
+    told = runs.results.assign(diagnosis=labels[runs.results["seed"]].to_numpy())
+    told = told.assign(diagnosis_evidence="It is " + told["diagnosis"] + ".")
+    table = report_tables.diagnoses(study, _values(runs, study), Runs(told))
+    assert table is not None
+    assert table.rows[0] == ["Rates", "HIGH", "crawling", "5 of 8", "Seed 3: It is crawling."]
+    untold = Runs(told.drop(columns="diagnosis_evidence"))
+    assert report_tables.diagnoses(study, _values(runs, study), untold) is None
+
+
+def test_a_page_holds_one_column_still(runs_and_study: tuple[Runs, Study]) -> None:
+    runs, study = runs_and_study
+    table = report_tables.comparison(study, _values(runs, study), runs)
+    narrow = table.with_one_key()
+    assert (narrow.header[0], narrow.rows[0][0]) == ("Setting, Strategy", "HIGH, Rates")
+    assert [len(row) for row in narrow.rows] == [len(narrow.header)] * 3
+    assert narrow.rows[0][1] == table.rows[0][2]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from lr_lab.report.formats import interval, number, p_value, quantity, unit_of_difference
-from lr_lab.report.selection import within_bounds
+from lr_lab.report.selection import most_epochs, within_bounds
 from lr_lab.study import inference
 from lr_lab.study.claims import Claim, Finding, statement
 from lr_lab.study.inference import Estimate
@@ -132,7 +132,7 @@ def _estimate(values: Values, setting: str, metric: str, among: str | None) -> E
     if among:
         counts = values.series(setting, among)
         series = {seed: value for seed, value in series.items() if counts.get(seed) == 1}
-    return within_bounds(inference.estimate(series), metric)
+    return within_bounds(inference.estimate(series), metric, most_epochs(values, setting))
 
 
 def _share(claim: Claim, verdict: Verdict, values: Values) -> Measured:

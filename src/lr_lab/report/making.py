@@ -143,7 +143,7 @@ def _tables(
     study: Study, values: Values, runs: Runs, contest: Study, picks: list[Pick], second: Table | None
 ) -> list[Table]:
     found = [tables.comparison(study, values, runs), tables.likeness(study, values)]
-    found += [tables.selection(contest, picks) if picks else None, second]
+    found += [tables.selection(contest, picks) if picks else None, second, tables.diagnoses(study, values, runs)]
     return [table for table in found if table]
 
 

@@ -86,8 +86,10 @@ def figure_file(path: Path) -> Path | None:
     return next((found for ending in ("png", "gif") if (found := file(path, ending)).exists()), None)
 
 
-def _bold(cell: str) -> Markup:
-    return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(cell))))
+def _cell(cell: str) -> Markup:
+    """A cell of Markdown as HTML; its interval does not break, and may stand on a line of its own."""
+    bold = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", str(escape(cell)))
+    return Markup(re.sub(r" (\[[^]]*\])$", r' <span class="interval">\1</span>', bold))
 
 
 def facts(study: Study, runs: Runs) -> dict[str, str]:
@@ -142,7 +144,7 @@ def html(report: Report) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["bold"] = _bold
+    environment.filters["cell"] = _cell
     return environment.get_template("page.html.j2").render(
         {name: getattr(report, name) for name in report.__dataclass_fields__}
         | {

@@ -30,12 +30,22 @@ def estimate(values: Values, setting: str, metric: str) -> Estimate:
     series = values.series(setting, metric) if metric in values.metrics else {}
     if not series:
         return Estimate(nan, -inf, inf, 0)
-    return within_bounds(inference.estimate(series), metric)
+    return within_bounds(inference.estimate(series), metric, most_epochs(values, setting))
 
 
-def within_bounds(found: Estimate, metric: str) -> Estimate:
-    """The estimate, its interval within what the metric can be; an end that the seeds do not bound stays open."""
+def most_epochs(values: Values, setting: str) -> float:
+    """The epochs of the setting's longest run; infinite where the results do not tell."""
+    return max(values.series(setting, "epochs").values(), default=inf) if "epochs" in values.metrics else inf
+
+
+def within_bounds(found: Estimate, metric: str, epochs: float = inf) -> Estimate:
+    """The estimate, its interval within what the metric can be; an end that the seeds do not bound stays open.
+
+    Args:
+        epochs: of a run, which a metric that counts epochs cannot exceed.
+    """
     least, most = METRICS.get(metric, Metric(metric)).bounds
+    most = min(most, epochs) if metric.endswith("epoch") else most
     low = found.low if found.low == -inf else max(found.low, least)
     return replace(found, low=low, high=found.high if found.high == inf else min(found.high, most))
 

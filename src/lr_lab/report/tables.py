@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, isfinite, isnan, log, nan
 from pathlib import Path
 from statistics import fmean, median
@@ -24,11 +24,19 @@ from lr_lab.study.study_file import Setting, Study
 from lr_lab.study.values import Values
 
 _MOST_TIES = 5  # more are counted and not named
+_DIAGNOSIS = (
+    "A diagnosis is the first rule that the curves of loss and accuracy meet; a run that meets no rule is healthy. "
+    "The rules err at times: README has their score, results.csv the numbers that decided."
+)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table for people (`header`, `rows` of Markdown cells, `notes`) and for programs (`frame`, unrounded)."""
+    """A table for people (`header`, `rows` of Markdown cells, `notes`) and for programs (`frame`, unrounded).
+
+    Attributes:
+        keys: how many cells at the start of a row name it.
+    """
 
     name: str
     title: str
@@ -36,6 +44,18 @@ class Table:
     rows: Sequence[Sequence[str]]
     frame: pd.DataFrame
     notes: Sequence[str] = ()
+    keys: int = 1
+
+    def with_one_key(self) -> Table:
+        """The same with one cell that names a row, so that a narrow page has one column to hold still."""
+        if self.keys == 1:
+            return self
+
+        def joined(cells: Sequence[str]) -> list[str]:
+            *groups, name = (cell for cell in cells[: self.keys] if cell)
+            return [", ".join([name, *groups]), *cells[self.keys :]]
+
+        return replace(self, header=joined(self.header), rows=[joined(row) for row in self.rows], keys=1)
 
     def markdown(self) -> str:
         lines = [f"### {self.title}", "", f"| {' | '.join(self.header)} |", "|" + " --- |" * len(self.header)]
@@ -48,13 +68,18 @@ class Table:
 
 
 def _table(
-    name: str, title: str, rows: Sequence[Mapping[str, str]], records: Sequence[Mapping[str, Any]], notes: Sequence[str]
+    name: str,
+    title: str,
+    rows: Sequence[Mapping[str, str]],
+    records: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+    keys: int = 1,
 ) -> Table:
     """A table of rows that map headings to cells; a column in which every cell is empty is left out."""
     header = [heading for heading in rows[0] if any(row[heading] not in ("", NOTHING) for row in rows)]
-    return Table(
-        name, title, header, [[row[heading] for heading in header] for row in rows], pd.DataFrame(records), notes
-    )
+    cells = [[row[heading] for heading in header] for row in rows]
+    keys = max(1, len([heading for heading in list(rows[0])[:keys] if heading in header]))
+    return Table(name, title, header, cells, pd.DataFrame(records), notes, keys)
 
 
 def comparison(study: Study, values: Values, runs: Runs) -> Table:
@@ -91,7 +116,30 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
         row["Rate updates"] = number(record["lr_updates"], "lr_updates")
         row["Runs"] = f"{record['runs']}" + (f" ({record['diverged']} diverged)" if record["diverged"] else "")
         rows.append(row)
-    return _table("comparison", "All settings", rows, records, _notes(study, runs, metrics, has_best=bool(rivals)))
+    notes = _notes(study, runs, metrics, has_best=bool(rivals))
+    return _table("comparison", "All settings", rows, records, notes, keys=2)
+
+
+def diagnoses(study: Study, values: Values, runs: Runs) -> Table | None:
+    """The most common diagnosis of each setting's curves, with the sentence of one run; None where nothing is told."""
+    metric = table_metrics(study, values)[0]
+    if "diagnosis_evidence" not in runs.finished:
+        return None
+    records, rows = [], []
+    for setting in _best_first(study, values, metric):
+        finished = runs.of([setting.name]).finished.dropna(subset=["diagnosis", "diagnosis_evidence"])
+        if finished.empty:
+            continue
+        label = str(finished["diagnosis"].value_counts().index[0])
+        alike = finished[finished["diagnosis"] == label].sort_values("seed")
+        seed, sentence = int(alike["seed"].iloc[0]), str(alike["diagnosis_evidence"].iloc[0])
+        records.append({"setting": setting.name, "diagnosis": label, "runs": len(alike), "of": len(finished)})
+        records[-1] |= {"seed": seed, "evidence": sentence}
+        row = {study.grouped_by.capitalize(): setting.group, "Setting": setting.label}
+        row |= {"Curve": label, "Runs": f"{len(alike)} of {len(finished)}", "For example": f"Seed {seed}: {sentence}"}
+        rows.append(row)
+    note = f"The most common diagnosis among a setting's runs, and the sentence of its first such run. {_DIAGNOSIS}"
+    return _table("diagnoses", "What the curves show", rows, records, [note], keys=2) if rows else None
 
 
 def _best_first(study: Study, values: Values, metric: str) -> list[Setting]:
@@ -176,11 +224,11 @@ def _reached(record: Mapping[str, Any]) -> str:
 
 
 def _notes(study: Study, runs: Runs, metrics: Sequence[str], has_best: bool) -> list[str]:
-    bold = "; best of a column in bold" if has_best else ""
+    bold = " The best of a column is bold." if has_best else ""
     notes = [
-        f"Each cell has the mean over seeds with its 95% interval, for this validation set{bold}. If a run never gets "
-        "there, the cell has the median, and the setting ranks behind those whose runs all do. … marks an end that the "
-        "seeds do not bound.",
+        f"Each cell has the mean over seeds, with its 95% interval in brackets, for this validation set.{bold} "
+        "If a run never gets there, the cell has the median, and the setting ranks behind those whose runs all do. "
+        "… marks an end of an interval about which so few seeds say nothing.",
     ]
     tolerances = sorted(set(runs.results.get("convergence_tolerance", pd.Series(dtype=float)).dropna()))
     tolerances = tolerances or [study.tolerance] if study.tolerance else tolerances
@@ -212,10 +260,7 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str], has_best: bool) -> 
     if momenta := momenta_of(runs.results):
         notes.append(f"Momentum: {'; '.join(f'{optimizer} {values}' for optimizer, values in momenta.items())}.")
     if "diagnosis" in runs.results:
-        notes.append(
-            "Diagnosis: the first rule that a run's curves meet; a run that meets no rule is healthy. The rules err at "
-            "times: README has their score, results.csv the numbers that decided."
-        )
+        notes.append(_DIAGNOSIS)
     return notes
 
 
@@ -298,8 +343,9 @@ def selection(study: Study, picks: Sequence[Pick]) -> Table:
             | {"Document's best": _with_ties(study, document[0], document[1:]) if document else NOTHING}
         )
     note = (
-        "The best is picked over the seeds that all settings of a group have. p tests that it beats its closest rival, "
-        "doubled because it was picked on these runs, Holm-corrected over all rows. Told apart: p is at most 0.05."
+        "The best is picked over the seeds that all settings of a group have. Told apart: other seeds would hardly "
+        "make its closest rival the best, p is at most 0.05. That p is doubled because the best was picked on these "
+        "very runs, and corrected by Holm's method because the table makes several comparisons."
     )
     several = any(chosen.group for chosen in picks)
     title = f"First stage: the best of each {study.grouped_by}" if several else "The best setting"
@@ -367,8 +413,9 @@ def against_benchmarks(study: Study, values: Values, picks: Sequence[Pick]) -> T
             | {"So it is": outcome}
         )
     note = (
-        "The best was picked on these runs, so interval and p are Bonferroni-corrected for the number of settings that "
-        "it was picked from; p is also Holm-corrected over all rows. Claims have their own corrections: a setting can "
+        "The best of many looks better than it is, because it was picked on these very runs. Interval and p allow for "
+        "that by Bonferroni's correction, for the number of settings that it was picked from; p is also corrected by "
+        "Holm's method, because the table makes several comparisons. Claims have their own corrections: a setting can "
         "be better here while a claim about it is open."
     )
     title = f"Second stage: the best of each {study.grouped_by} against the benchmarks"
