@@ -17,7 +17,8 @@ from lr_lab.errors import UserError
 from lr_lab.run import lr_find as module
 from lr_lab.run.config import compose
 from lr_lab.run.folder import RunFolder, run_path
-from lr_lab.run.lr_find import losses_at, range_test, result_folder, training_command
+from lr_lab.run.lr_find import losses_at, range_test, training_command
+from lr_lab.run.range_reading import kept_reading, result_folder
 from lr_lab.run.training import train
 
 Configure = Callable[..., dict[str, Any]]
@@ -102,10 +103,26 @@ def test_losses_are_kept_as_far_as_any_network_came(range_config: Configure, mon
     falling = np.linspace(2.3, 0.1, 100)
     monkeypatch.setattr(module, "losses_at", lambda rates, config: falling[: 90 + config["seed"]])
     config = range_config()
-    range_test(config)
+    reading = range_test(config).reading
     with (result_folder(config) / "losses.csv").open(newline="") as file:
-        *_, last = csv.DictReader(file)
-    assert (last["loss_seed0"], float(last["loss_seed1"])) == ("", pytest.approx(falling[90]))
+        rows = list(csv.DictReader(file))
+    assert (rows[90]["loss_seed0"], float(rows[90]["loss_seed1"])) == ("", pytest.approx(falling[90]))
+    assert (rows[91]["loss_seed0"], rows[91]["loss_seed1"], len(rows)) == ("", "", 100)
+    kept = kept_reading(config)
+    assert kept is not None
+    assert kept.rose  # the networks blew up after as many steps, or one more: the cut says so
+    assert (kept.rates.tolist(), kept.losses.tolist()) == (reading.rates.tolist(), reading.losses.tolist())
+    assert kept[2:] == reading[2:]
+
+
+def test_no_test_and_a_damaged_one_say_nothing(range_config: Configure) -> None:
+    config = range_config()
+    assert kept_reading(config) is None
+    folder = result_folder(config)
+    folder.mkdir(parents=True)
+    for text in ("", "lr,loss_seed0\n", "lr,loss_seed0\n0.1,2.3\n0.2,", "lr,loss_seed0\n0.1,what\n"):
+        (folder / "losses.csv").write_text(text)
+        assert kept_reading(config) is None
 
 
 def test_adam_has_no_limit_before_it_starts(range_config: Configure) -> None:

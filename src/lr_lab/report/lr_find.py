@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lr_lab.report.figures import NEUTRAL, PALETTE
-from lr_lab.run.lr_find import Reading
+from lr_lab.run.range_reading import Reading
 
 
 def draw(reading: Reading, rates: np.ndarray, curves: Sequence[np.ndarray], suggested: float) -> Figure:

@@ -66,14 +66,15 @@ def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def flat_configuration(config: Mapping[str, Any]) -> dict[str, Any]:
     """The values that shape a run, by their paths below the groups (`data.limit`), and `init_from`."""
-    return dict(_flat(shaping(config) | {"init_from": config.get("init_from")}))
+    return dict(flat(shaping(config) | {"init_from": config.get("init_from")}))
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """The values of nested mappings with their paths; of the top level only `init_from`."""
     items: list[tuple[str, Any]] = []
     for key, value in config.items():
         if isinstance(value, Mapping):
-            items += _flat(value, f"{prefix}{key}.")
+            items += flat(value, f"{prefix}{key}.")
         elif prefix or key == "init_from":
             items.append((f"{prefix}{key}", str(value) if isinstance(value, list) else value))
     return items

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lr_lab.errors import UserError
 from lr_lab.report.lr_find import draw
-from lr_lab.run.lr_find import has_blown_up, read, sentences, smoothed, suggestion
+from lr_lab.run.range_reading import has_blown_up, read, sentences, smoothed, suggestion
 
 RATES = np.geomspace(1e-5, 10, 300)
 DECADES = np.log10(RATES)
