@@ -156,7 +156,7 @@ def test_any_folder_of_runs_is_a_study_and_made_again_from_what_its_report_kept(
             write_run(tmp_path, "demo", [0.3, 0.5, 0.6 + lr + 0.001 * seed * lr], lr=lr, seed=seed)
     report, folder = make_report("demo", tmp_path)
     assert [table.name for table in report.tables] == ["comparison", "selection", "diagnoses"]
-    assert any("extend the grid" in sentence for sentence in report.advice)
+    assert any("Find out first: python -m src.lr_find" in sentence for sentence in report.advice)
     assert (folder / "figures" / "curves.svg").exists()
     assert "](figures/curves.png)" in (folder / "report.md").read_text()
     assert "all_val_accuracy" in (folder / "index.html").read_text()

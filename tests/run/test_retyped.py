@@ -1,15 +1,10 @@
-"""The command line that tests a run's network: what it composes is what the run had."""
-
-import shlex
-from pathlib import Path
+"""The overrides of a run's network: what it composes is what the run had."""
 
 import pytest
 
 from lr_lab.run.config import compose
 from lr_lab.run.range_reading import result_folder
-from lr_lab.run.retyped import range_test_command
-
-OUTPUTS = Path("outputs")
+from lr_lab.run.retyped import network_overrides
 
 
 @pytest.mark.parametrize(
@@ -22,18 +17,14 @@ OUTPUTS = Path("outputs")
         ["experiment=high_lr", "model.depth=4", "model.batch_norm=true", "lr=1", "strategy=cutoff", "probes=[]"],
     ],
 )
-def test_the_command_tests_what_the_run_trained(overrides: list[str]) -> None:
+def test_a_range_test_of_the_overrides_tests_what_the_run_trained(overrides: list[str]) -> None:
     config = compose(*overrides)
-    words = shlex.split(range_test_command(config, OUTPUTS))
-    assert words[:3] == ["python", "-m", "src.lr_find"]
-    again = compose(*words[3:])
+    again = compose(*network_overrides(config))
     assert result_folder(again) == result_folder(config)
     for group in ("data", "augment", "model", "optimizer"):
         assert again[group] == config[group]
 
 
-def test_only_what_differs_is_typed(tmp_path: Path) -> None:
-    command = range_test_command(compose("model.dropout=0.5", "lr=3", "epochs=2"), OUTPUTS)
-    assert command == "python -m src.lr_find data=digits model=mnist_cnn optimizer=sgd model.dropout=0.5"
-    elsewhere = range_test_command(compose(), tmp_path / "a folder")
-    assert shlex.split(elsewhere)[-1] == f"output_dir={tmp_path / 'a folder'}"
+def test_only_what_differs_is_typed() -> None:
+    typed = network_overrides(compose("model.dropout=0.5", "lr=3", "epochs=2", "sequence=cosine"))
+    assert typed == ["data=digits", "model=mnist_cnn", "optimizer=sgd", "model.dropout=0.5"]

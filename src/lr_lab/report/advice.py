@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import ceil, isfinite, isnan
+from pathlib import Path
 from statistics import fmean, stdev
 
 import pandas as pd
 
 from lr_lab.curves.shape import swing
 from lr_lab.report.formats import full_label, interval, number, unit_of_difference
+from lr_lab.report.rates import failures, groups_of, known_above
 from lr_lab.report.selection import table_metrics
 from lr_lab.run.folder import FINISHED
-from lr_lab.run.summary import SETTING_KEYS
 from lr_lab.study import inference
 from lr_lab.study.metrics import METRICS
 from lr_lab.study.runs import Runs
-from lr_lab.study.study_file import Study, config_columns
+from lr_lab.study.study_file import Study
 from lr_lab.study.values import Values
 
 # A validation loss that ends this much above its lowest has risen.
@@ -27,6 +28,8 @@ RISING = 0.002
 RISING_TO_SWING = 3
 # Sequences that end with the run: with fewer epochs they are others, not the same ones stopped.
 _ENDING = ("linear", "cosine", "polynomial", "one_cycle", "wsd", "torch")
+# With fewer runs at a rate, what it does is a guess.
+RUNS_FOR_LIKELY = 3
 # How many times a rate is extended at most: by a step of the grid, but a coarse grid says little of what lies beyond.
 FARTHEST = 10
 # What helps against overfitting: column of the results -> words.
@@ -39,23 +42,24 @@ _REMEDIES = {
 SEEDS_FOR_SIGNS = 6
 
 
-def advise(study: Study, values: Values, runs: Runs) -> list[str]:
-    """The advice that the evidence gives rise to; [] if there is none.
+def advise(study: Study, values: Values, runs: Runs, output_dir: Path | None = None) -> list[str]:
+    """The advice that the evidence gives rise to, each with how sure it is and what it rests on; [] without any.
 
     Args:
         values: of the study's settings.
         runs: those of the study's settings, with their `setting`.
+        output_dir: where range tests are kept; None if they are not to be used.
     """
     metric = table_metrics(study, values)[0]
     candidates = {name: series for name in values.settings if (series := values.series(name, metric))}
-    sentences = [*_unfinished(runs), *_diverged(study, values, runs, metric)]
+    sentences = [*_unfinished(runs), *_lost(study, values, runs, metric, output_dir)]
     if not candidates:
         return sentences
     best = inference.leader(candidates, METRICS[metric].lower_is_better)
     sentences += _not_told_apart(study, inference.on_shared_seeds(candidates), best, metric)
     # Advice to stop earlier excludes advice to go on for longer.
     last = _overfitting(study, runs, best) or _rising(study, runs, best)
-    return [*sentences, *_edges(study, values, runs, metric), *last]
+    return [*sentences, *_edges(study, values, runs, metric, output_dir), *last]
 
 
 def _unfinished(runs: Runs) -> list[str]:
@@ -80,40 +84,56 @@ def missing(study: Study, runs: Runs) -> list[str]:
     ]
 
 
-def _diverged(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
-    lost = runs.results[runs.results["status"] == "diverged"]
+def _lost(study: Study, values: Values, runs: Runs, metric: str, output_dir: Path | None) -> list[str]:
+    """On runs that failed; where none diverged, only if a lower rate, all else equal, did not fail."""
+    finished = runs.finished
+    how = failures(finished)
     sentences = []
-    for setting, rows in lost.groupby("setting", sort=False):
-        total = int((runs.finished["setting"] == setting).sum())
+    for setting, rows in finished[how.notna()].groupby("setting", sort=False):
+        stable = _best_stable(values, finished, rows, metric)
+        if stable is None and not (rows["status"] == "diverged").any():
+            continue
+        total = int((finished["setting"] == setting).sum())
+        first, *others = [(word, int(count)) for word, count in how[rows.index].value_counts().items()]
+        ended = " and ".join([str(first[0]), *(f"{count} {word}" for word, count in others)])
         rates = ", ".join(f"{lr:g}" for lr in sorted(set(rows["lr"])))
-        # The curvature of a linear network's loss is the same everywhere: what is too high at first stays so.
-        warmup = "" if set(rows.get("model", ())) == {"linear"} else ", or put a warmup before it (warmup=linear)"
-        stable = _best_stable(values, runs.finished, rows, metric)
-        lower = (
-            f"take {stable:g}, the best rate at which none did"
-            if stable
-            else f"lower it, to {min(rows['lr']) / 3:.2g} for example"
-        )
+        if stable is None:
+            instead, sure = known_above(study, runs, rows, output_dir).lower(rows["lr"].min())
+        else:
+            instead = f"take {stable:g}, the best rate at which none did"
+            sure = _resting_on(total, int((_alike(finished, rows) & (finished["lr"] == stable)).sum()), stable)
         sentences.append(
-            f"{len(rows)} of {total} runs of {full_label(study, str(setting))} diverged at rate {rates}: "
-            f"{lower}{warmup}."
+            f"{first[1]} of {total} runs of {full_label(study, str(setting))} {ended} at rate {rates}: "
+            f"{instead}{_warmup(rows)}. {sure}"
         )
     return sentences
 
 
-def _else_equal(finished: pd.DataFrame) -> pd.Series:
-    """The number of the group of each run; runs of a group differ in rate and seed alone."""
-    keys = [*(key for key in SETTING_KEYS if key not in ("lr", "seed")), *config_columns(finished)]
-    known = [key for key in keys if key in finished and finished[key].notna().any()]
-    return finished.groupby(known, dropna=False).ngroup() if known else pd.Series(0, index=finished.index)
+def _warmup(rows: pd.DataFrame) -> str:
+    """A warmup as the other remedy, where it could be one."""
+    # The curvature of a linear network's loss is the same everywhere: what is too high at first stays so.
+    if set(rows.get("model", ())) == {"linear"} or not (rows["status"] == "diverged").any():
+        return ""
+    if any(str(sequence).startswith("warmup") for sequence in rows.get("sequence", ())):
+        return ""
+    return ", or, as a guess, put a warmup before it (warmup=linear)"
+
+
+def _resting_on(total: int, count: int, stable: float) -> str:
+    return f"{_level(min(count, total))}: it rests on {total} run{'s' * (total > 1)} there and {count} at {stable:g}."
+
+
+def _alike(finished: pd.DataFrame, these: pd.DataFrame) -> pd.Series:
+    """Which runs differ from these in rate and seed alone."""
+    groups = groups_of(finished)
+    return groups.isin(groups[these.index])
 
 
 def _best_stable(values: Values, finished: pd.DataFrame, lost: pd.DataFrame, metric: str) -> float | None:
-    """The best rate below those of the lost runs, all else equal, at which no run diverged; None without one."""
-    alike = _else_equal(finished)
-    below = finished[alike.isin(alike[lost.index]) & (finished["lr"] < lost["lr"].min())]
-    diverged = (below["status"] == "diverged").groupby(below["lr"]).any()
-    stable = below[below["lr"].isin(diverged.index[~diverged])].sort_values("lr", ascending=False)
+    """The best rate below those of the lost runs, all else equal, at which no run failed; None without one."""
+    below = finished[_alike(finished, lost) & (finished["lr"] < lost["lr"].min())]
+    failed = failures(below).notna().groupby(below["lr"]).any()
+    stable = below[below["lr"].isin(failed.index[~failed])].sort_values("lr", ascending=False)
     rates = dict(zip(stable["setting"], stable["lr"], strict=True))  # of two that are as good the higher comes first
     measured = {name: series for name in rates if (series := values.series(name, metric))}
     return (
@@ -178,12 +198,12 @@ def _ahead(candidates: Mapping[str, inference.Series], best: str, metric: str) -
     return name == best and inference.judge({name: evidence})[name].verdict == "reproduced"
 
 
-def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
+def _edges(study: Study, values: Values, runs: Runs, metric: str, output_dir: Path | None) -> list[str]:
     """Per optimizer: whether the best rate is the highest or lowest of those tried with all else equal."""
     finished = runs.finished
     lowest = METRICS[metric].lower_is_better
     found: dict[str, tuple[inference.Series, str]] = {}
-    for _, rows in finished.groupby(_else_equal(finished), sort=False):
+    for _, rows in finished.groupby(groups_of(finished), sort=False):
         settings = rows.groupby("lr")["setting"].first()
         series = {name: values.series(name, metric) for name in settings}
         means = settings.map(inference.centres(series))
@@ -194,11 +214,13 @@ def _edges(study: Study, values: Values, runs: Runs, metric: str) -> list[str]:
         rivals = {"before": found[optimizer][0]} if optimizer in found else {}
         rivals["this"] = series[settings[best]]
         if inference.leader(rivals, lowest) == "this":
-            found[optimizer] = rivals["this"], _edge(study, rows, means, best, metric)
+            found[optimizer] = rivals["this"], _edge(study, runs, rows, means, best, metric, output_dir)
     return [sentence for _, sentence in found.values() if sentence]
 
 
-def _edge(study: Study, rows: pd.DataFrame, means: pd.Series, best: float, metric: str) -> str:
+def _edge(
+    study: Study, runs: Runs, rows: pd.DataFrame, means: pd.Series, best: float, metric: str, output_dir: Path | None
+) -> str:
     rates = sorted(means.index)
     if best not in (rates[0], rates[-1]):
         return ""
@@ -211,11 +233,18 @@ def _edge(study: Study, rows: pd.DataFrame, means: pd.Series, best: float, metri
     sequence = row.get("sequence", "constant")
     how = "" if sequence == "constant" else f" with {sequence} by {row.get('strategy')}"
     where = f" ({setting.group})" if setting.group else ""
-    step = min(max(best / inner, 1 / FARTHEST), FARTHEST)
+    farthest = best * min(max(best / inner, 1 / FARTHEST), FARTHEST)
+    if side == "highest":
+        then = known_above(study, runs, rows, output_dir).next_higher(best, farthest)
+    else:
+        then = (
+            f"extend the grid, lr={farthest:.2g} next. Certain to be stable, as this one is; whether it is better "
+            "only training tells."
+        )
     return (
         f"The best rate of {row['optimizer']}{how}{where}, {best:g}, is the "
         f"{side} of the {len(rates)} tried ({METRICS[metric].label} {number(means[best], metric)}, and "
-        f"{number(means[inner], metric)} at {inner:g}): extend the grid, lr={best * step:.2g} next."
+        f"{number(means[inner], metric)} at {inner:g}): {then}"
     )
 
 
@@ -242,7 +271,7 @@ def _overfitting(study: Study, runs: Runs, best: str) -> list[str]:
     return [
         f"The winner, {full_label(study, best)}, overfits from epoch {epoch}: its validation loss rises from "
         f"{start:.4g} to {end:.4g} while its training loss falls from {before:.4g} to {after:.4g}"
-        f"{yet if gained >= RISING else ''}{f'; {remedy}' if remedy else ''}."
+        f"{yet if gained >= RISING else ''}{f'; {remedy}' if remedy else ''}. {_by_mean(val)}"
     ]
 
 
@@ -260,5 +289,17 @@ def _rising(study: Study, runs: Runs, best: str) -> list[str]:
     epochs = int(table["epoch"].iloc[-1])
     return [
         f"The winner, {full_label(study, best)}, still gains {100 * gain:.2f} points of validation accuracy within its "
-        f"last {quarter} epochs: train longer, epochs={2 * epochs}."
+        f"last {quarter} epochs: train longer, epochs={2 * epochs}. {_by_mean(table)}"
     ]
+
+
+def _by_mean(curve: pd.DataFrame) -> str:
+    """How sure advice is that rests on the mean curve of a setting."""
+    count = int(curve["runs"].iloc[-1])
+    if count == 1:
+        return "A guess: it rests on one run."
+    return f"{_level(count)}: it rests on the mean of {count} runs."
+
+
+def _level(runs: int) -> str:
+    return "Likely" if runs >= RUNS_FOR_LIKELY else "A guess"

@@ -17,6 +17,7 @@ from lr_lab.report.answer import answer, answers_by, closest, first_to_converge,
 from lr_lab.report.evidence import shown_claim
 from lr_lab.report.illustrations import Drawn, Illustrations
 from lr_lab.report.index import write_summary
+from lr_lab.report.rates import with_networks
 from lr_lab.report.selection import Pick, pick, ranked
 from lr_lab.report.tables import Table
 from lr_lab.run.config import CONFIG_DIR
@@ -71,7 +72,8 @@ def _measure(name: str, output_dir: Path, results: Path | None) -> _Measured:
             raise UserError(f"{name} reads {' and '.join(study.reads)}; it cannot be judged from one table.")
         measured = _Measured(*combined(study, output_dir, CONFIG_DIR))
     else:
-        all_runs = read_table(results) if results else read_study_runs(name, study, output_dir)
+        found = read_table(results) if results else read_study_runs(name, study, output_dir)
+        all_runs = found if results else with_networks(found, output_dir / name)
         if all_runs.finished.empty:
             raise _no_finished_run(name)
         study = study or discover(name, all_runs.results)
@@ -111,7 +113,7 @@ def _report(measured: _Measured, folder: Path, run_dir: Path) -> page.Report:
         ],
         claims=claims,
         tables=shown_tables,
-        advice=[_READS_OTHERS] if study.reads else _advice(study, runs, contest, contenders),
+        advice=[_READS_OTHERS] if study.reads else _advice(study, runs, contest, contenders, run_dir.parent),
         facts=page.facts(study, runs) | _left_out(measured),
         unknown=study.unknown or _UNKNOWN,
         illustrations=drawn.shown,
@@ -147,10 +149,10 @@ def _tables(
     return [table for table in found if table]
 
 
-def _advice(study: Study, runs: Runs, contest: Study, contenders: Values) -> list[str]:
+def _advice(study: Study, runs: Runs, contest: Study, contenders: Values, output_dir: Path) -> list[str]:
     found = missing(study, runs)
     if contest.settings:
-        found += advise(contest, contenders, runs.of(contenders.settings))
+        found += advise(contest, contenders, runs.of(contenders.settings), output_dir)
     return found
 
 

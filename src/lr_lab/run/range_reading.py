@@ -13,6 +13,7 @@ import numpy as np
 from lr_lab.errors import UserError
 from lr_lab.run.folder import config_hash
 
+RANGE_TESTS = "range_tests"  # the folder of them, below output_dir
 _NOT_TESTED = ("lr", "epochs", "sequence", "strategy", "warmup", "probes", "lr_find")
 
 # A running mean of the last ten or so losses. It lags behind by as many steps as a loss is old on average,
@@ -57,7 +58,7 @@ def result_folder(config: Mapping[str, Any]) -> Path:
     names = config["names"]
     tested = {key: config[key] for key in config if key not in _NOT_TESTED}
     words = (names["data"], names["model"], names["optimizer"], f"seed{config['seed']}", config_hash(tested)[:8])
-    return Path(config["output_dir"]) / "range_tests" / "-".join(words)
+    return Path(config["output_dir"]) / RANGE_TESTS / "-".join(words)
 
 
 def is_adaptive(config: Mapping[str, Any]) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
+import functools
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -13,35 +12,39 @@ from lr_lab.run.config import CONFIG_DIR, compose
 from lr_lab.run.folder import flat
 
 _CHOSEN = ("data", "model", "optimizer")
-_DEFAULT_OUTPUT = "outputs"
 
 
-def range_test_command(config: Mapping[str, Any], output_dir: Path) -> str:
-    """The command line of the range test of a run's network: its choices, and each value that they do not bring.
+def network_overrides(config: Mapping[str, Any]) -> list[str]:
+    """What is typed to get a run's network, data and optimizer: its choices, and each value that they do not bring.
 
-    Args:
-        config: resolved, of any run.
-        output_dir: where the test is kept.
+    Raises:
+        UserError, HydraException: conf/ no longer has one of the choices.
     """
-    typed = [f"{group}={config['names'][group]}" for group in _CHOSEN] + _augmentation(config)
-    brought = _tested(compose(*typed))
-    for key, value in _tested(config).items():
-        if key not in brought or brought[key] != value:
-            typed.append(f"{'' if key in brought else '+'}{key}={_typed(value)}")
-    if str(output_dir) != _DEFAULT_OUTPUT:
-        typed.append(f"output_dir={output_dir}")
-    return shlex.join(["python", "-m", "src.lr_find", *typed])
+    chosen = [f"{group}={config['names'][group]}" for group in _CHOSEN] + _augmentation(config)
+    brought = _brought_by(tuple(chosen))
+    return chosen + [
+        f"{'' if key in brought else '+'}{key}={_typed(value)}"
+        for key, value in _values(config).items()
+        if key not in brought or brought[key] != value
+    ]
+
+
+@functools.cache
+def _brought_by(choices: tuple[str, ...]) -> dict[str, Any]:
+    return _values(compose(*choices))
 
 
 def _augmentation(config: Mapping[str, Any]) -> list[str]:
     """The first choice of `augment` that has the run's class; [] without augmentation."""
     target = (config.get("augment") or {}).get("_target_")
     files = sorted((CONFIG_DIR / "augment").glob("*.yaml")) if target else []
-    return [f"augment={file.stem}" for file in files if OmegaConf.load(file).get("_target_") == target][:1]
+    return [f"augment={file.stem}" for file in files if OmegaConf.select(OmegaConf.load(file), "_target_") == target][
+        :1
+    ]
 
 
-def _tested(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that a range test depends on, by their paths."""
+def _values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that shape a training, but for its rates and length, by their paths."""
     groups: dict[str, Any] = {group: config.get(group) or {} for group in ("augment", *_CHOSEN)}
     groups["trainer"] = {"precision": config["trainer"]["precision"]}
     alone = {key: config[key] for key in ("batch_size", "init_from")}
