@@ -81,7 +81,9 @@ def _run(task: Callable[[DictConfig], Any], name: str) -> None:
 
     from lr_lab.run.command_line import in_one_sentence, tidied
     from lr_lab.run.config import CONFIG_DIR, check_choices, keys_of
+    from lr_lab.run.help import register as register_help
 
+    register_help()
     if any(flag in sys.argv for flag in _PRINTING):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader who leaves, as head does, has read enough
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors then, and does not print them over several lines
