@@ -187,7 +187,7 @@ def bare_loop(net: nn.Module, data: InMemoryDataModule) -> Epoch:
 
 
 class Clock(pl.Callback):
-    """Notes when epochs end; last among the callbacks, so that what the others do at that point is counted."""
+    """Notes when epochs end. From one end to the next, every callback has done its work of one epoch."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []

@@ -34,6 +34,9 @@ class BlockModule(pl.LightningModule):
         net: any network.
         optimizer: called with the network's parameters; the learning rate is the Schedule's to set.
         seed: dropout draws from a stream of it, anew each epoch, so that a resumed epoch draws the same.
+
+    Attributes:
+        validation_metrics: of the last validation, by name; also logged, for Lightning's own callbacks.
     """
 
     counts_hits = False  # whether an output can be right or wrong
@@ -50,9 +53,10 @@ class BlockModule(pl.LightningModule):
         self.automatic_optimization = False
         # Convolutions run fastest with the channel innermost; batches come that way from memory.
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # What is no number is the truth about a diverged run; the default would leave such batches out. A sum, as the
-        # mean of torchmetrics forgets its weights where it lets such numbers through (its issue 3434).
+        # NaN stays: a diverged run must show it, and torchmetrics drops such batches by default. We sum and divide
+        # ourselves, because its mean ignores the weights of batches once NaN is allowed (torchmetrics issue 3434).
         self.validation = nn.ModuleDict({"val_loss": SumMetric(nan_strategy="disable")})
+        self.validation_metrics: dict[str, float] = {}
         self._make_optimizer = optimizer
         self._seed = seed
         self._sums = torch.zeros(3)
@@ -111,7 +115,8 @@ class BlockModule(pl.LightningModule):
                 self._metrics["val_accuracy"].update(outputs, targets)
 
     def on_validation_epoch_end(self) -> None:
-        self.log_dict(self._take_metrics())
+        self.validation_metrics = self._take_metrics()
+        self.log_dict(self.validation_metrics)
 
     def evaluate(self, blocks: Iterable[Block]) -> dict[str, float]:
         """The validation metrics as the network stands, outside of Lightning's own validation."""
@@ -121,16 +126,16 @@ class BlockModule(pl.LightningModule):
             for block in blocks:
                 self.validation_step(block, 0)
         self.train(training)
-        return {name: value.item() for name, value in self._take_metrics().items()}
+        return self._take_metrics()
 
     @property
     def _metrics(self) -> dict[str, Metric]:
         return cast(dict[str, Metric], dict(self.validation))
 
-    def _take_metrics(self) -> dict[str, Tensor]:
+    def _take_metrics(self) -> dict[str, float]:
         values = {name: metric.compute() for name, metric in self._metrics.items()}
         values["val_loss"] = values["val_loss"] / self._validated
         for metric in self._metrics.values():
             metric.reset()
         self._validated = 0
-        return values
+        return {name: value.item() for name, value in values.items()}

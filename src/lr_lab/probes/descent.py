@@ -36,7 +36,6 @@ class Descent(Probe):
 
     def __init__(self, samples: int | None = None, every: int = 1) -> None:
         super().__init__(samples, every)
-        self._found: dict[str, float] = {}
 
     def check(self, net: nn.Module) -> None:
         count = sum(parameter.numel() for parameter in net.parameters())
@@ -47,10 +46,10 @@ class Descent(Probe):
             )
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: BlockModule) -> None:  # type: ignore[override]
-        self._found = self.measure_now(trainer, pl_module)
+        self.columns = self.measure_now(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: BlockModule) -> None:  # type: ignore[override]
-        self.publish(trainer, self._found)
+        pass  # measured as the epoch began
 
     def measure(self, module: BlockModule, optimizer: Optimizer, inputs: Tensor, targets: Tensor) -> dict[str, float]:
         parameters = list(module.net.parameters())

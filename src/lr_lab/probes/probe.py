@@ -29,6 +29,9 @@ class Probe(pl.Callback):
             of a run. None: the whole train split.
         every: measure after epochs 0, every, 2 * every, ...; the other rows of the history leave the columns empty.
 
+    Attributes:
+        columns: measured in this epoch, by name; empty if it is not an epoch to measure in.
+
     Raises:
         UserError: an argument is not a whole number of at least 1.
     """
@@ -39,7 +42,7 @@ class Probe(pl.Callback):
         check_whole_number(f"{name} every", every, 1)
         self.samples = samples
         self.every = every
-        self._columns: tuple[str, ...] = ()
+        self.columns: dict[str, float] = {}
 
     def check(self, net: nn.Module) -> None:
         """Raises UserError for a network that it cannot measure."""
@@ -49,7 +52,7 @@ class Probe(pl.Callback):
         raise NotImplementedError
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: BlockModule) -> None:  # type: ignore[override]
-        self.publish(trainer, self.measure_now(trainer, pl_module))
+        self.columns = self.measure_now(trainer, pl_module)
 
     def measure_now(self, trainer: pl.Trainer, module: BlockModule) -> dict[str, float]:
         """The columns of this epoch; {} if it is not one to measure in."""
@@ -58,15 +61,6 @@ class Probe(pl.Callback):
         inputs, targets = probe_batch(trainer.datamodule, self.samples)  # type: ignore[attr-defined]
         with undisturbed(module):
             return self.measure(module, trainer.optimizers[0], inputs, targets)
-
-    def publish(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
-        """Hands the columns to what records the epoch."""
-        # Lightning keeps the last value of a metric until a new one comes: an epoch that is skipped must drop it.
-        for column in self._columns:
-            trainer.callback_metrics.pop(column, None)
-        self._columns = tuple(values)
-        # Not LightningModule.log, which would round to float32.
-        trainer.callback_metrics.update({k: torch.tensor(v, dtype=torch.float64) for k, v in values.items()})
 
 
 def probe_batch(data: InMemoryDataModule, samples: int | None) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ import hydra
 import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
+from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import nn
@@ -212,7 +213,7 @@ def build_probes(config: Config, net: nn.Module) -> list[Probe]:
     return probes
 
 
-def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Trainer:
+def build_trainer(config: Config, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
     """The Trainer with everything switched off that the callbacks do themselves.
 
     Raises:
@@ -227,7 +228,8 @@ def build_trainer(config: Config, callbacks: Iterable[pl.Callback]) -> pl.Traine
             default_root_dir=root,  # where a profiler leaves its traces
             plugins=[LightningEnvironment()],  # else a job of Slurm with several tasks counts as a training of several
             logger=False,
-            enable_checkpointing=False,
+            # Lightning would add a checkpoint of its own to a list without one.
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,

@@ -19,7 +19,7 @@ class RunProgress(pl.Callback):
 
     Args:
         epochs: of the whole run.
-        rows: the history, to which the Recorder, called before this, has added the epoch that just ended.
+        rows: the history; the Recorder adds an epoch's row when its validation ends.
     """
 
     def __init__(self, epochs: int, rows: Sequence[Row]) -> None:

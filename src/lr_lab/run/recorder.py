@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from lr_lab.curves.diagnosis import has_nonfinite_loss
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.errors import UserError, first_line
 from lr_lab.modules.block import BlockModule
+from lr_lab.probes.probe import Probe
 from lr_lab.run.folder import Row, RunFolder, written_aside
 from lr_lab.run.summary import METRIC_KEYS, SETTING_KEYS, curve_of, summarise
 from lr_lab.schedule.callback import Schedule
@@ -136,26 +138,36 @@ class RunRecord:
         self.device = state_dict.get("device", self.device)  # a checkpoint of before has none
 
 
-class Recorder(pl.Callback):
-    """Has the record and the checkpoint written at the end of every epoch; comes last among the callbacks.
+class Recorder(Checkpoint):
+    """Has the record and the checkpoint written at the end of every epoch.
+
+    Lightning calls a Checkpoint after all other callbacks: whatever the order of the list, the schedule has moved on
+    before the state is written.
 
     Args:
         folder: where to.
         config: the resolved configuration of the run.
         schedule: read for the rate and the number of its updates.
         data: read for its size and fingerprint.
+        probes: read for their columns.
 
     Attributes:
-        rows: the history so far, a row per epoch.
+        rows: the history so far, a row per epoch from its validation on.
     """
 
     def __init__(
-        self, folder: RunFolder, config: Mapping[str, Any], schedule: Schedule, data: InMemoryDataModule
+        self,
+        folder: RunFolder,
+        config: Mapping[str, Any],
+        schedule: Schedule,
+        data: InMemoryDataModule,
+        probes: Sequence[Probe] = (),
     ) -> None:
         self.record = RunRecord(folder, config, data, trained_as="single")
         self.rows = self.record.rows
         self._folder = folder
         self._schedule = schedule
+        self._probes = probes
         self._clock = time.perf_counter()
 
     def restore(self) -> Path | None:
@@ -201,9 +213,13 @@ class Recorder(pl.Callback):
         }
         self.record.updates = self._schedule.position.index
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: BlockModule) -> None:  # type: ignore[override]
+        row = {"epoch": trainer.current_epoch, "val_accuracy": None} | self._trained | pl_module.validation_metrics
+        for probe in self._probes:
+            row |= probe.columns
+        self.rows.append(row)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        self.rows.append({"epoch": trainer.current_epoch, "val_accuracy": None} | self._trained | metrics)
         trainer.should_stop = has_nonfinite_loss(curve_of(self.record.config, self.rows))
         self._tick()
         self.record.write_epoch(lambda: self._save_checkpoint(trainer))

@@ -48,11 +48,12 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
         parts.check_smallest_batch(config, net, data)
         schedule = parts.build_schedule(config, data.steps_per_epoch)
         module = parts.build_module(config, net, data, schedule.rate)
-        recorder = Recorder(folder, config, schedule, data)
+        probes = parts.build_probes(config, net)
+        recorder = Recorder(folder, config, schedule, data, probes)
         checkpoint = recorder.restore()
         if not recorder.has_ended:
             display = [RunProgress(config["epochs"], recorder.rows)] if show_progress else []
-            callbacks = [schedule, *parts.build_probes(config, net), recorder, *display]
+            callbacks = [schedule, *probes, recorder, *display]
             trainer = parts.build_trainer(config, callbacks)
             trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
         return recorder.finish()
