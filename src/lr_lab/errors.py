@@ -42,7 +42,7 @@ def not_yaml(error: Any, file: Path | None = None) -> UserError:
         file: which it is, where the error does not know.
     """
     mark = getattr(error, "problem_mark", None)
-    place = str(file or getattr(mark or error, "name", "YAML"))
+    place = str(file) if file else str(getattr(mark or error, "name", "YAML"))
     line = f", line {mark.line + 1}" if mark else ""
     why = getattr(error, "problem", None) or getattr(error, "reason", None) or first_line(error)
     return UserError(f"{place}{line} is not valid YAML: {why}; correct it there.")
