@@ -16,21 +16,23 @@ if TYPE_CHECKING:
 def main(cfg: DictConfig) -> float | None:
     """Trains one run and prints what became of it. Returns its objective, for Hydra's optimising sweepers."""
     from lr_lab.run.config import resolve
-    from lr_lab.run.folder import RunFolder, run_path
     from lr_lab.run.training import objective, train
+    from lr_lab.sweep.freshness import settle_finished
     from lr_lab.sweep.outcome import report_outcome
     from lr_lab.sweep.runs import Run
     from lr_lab.terminal import Terminal
 
     config = resolve(cfg)
+    run = Run(config, settings={})
+    settle_finished([run], cfg.retrain, print)
     try:
-        if not RunFolder(run_path(config)).finished():
+        if not run.is_finished:
             # Here, so that a typing mistake need not wait for torch.
             from lr_lab.run.parts import check_buildable
 
             check_buildable([config])  # before there is a folder, so that a mistake leaves none
         result = train(config, show_progress=True)
-        report_outcome([Run(config, settings={})], Terminal())
+        report_outcome([run], Terminal())
     except SystemExit as stop:  # Lightning's, with code 1 after Ctrl-C and none, which would be success, after SIGTERM
         sys.exit(128 + (signal.SIGTERM if stop.code is None else signal.SIGINT))
     return objective(result)

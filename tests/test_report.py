@@ -16,6 +16,7 @@ from lr_lab.errors import UserError
 from lr_lab.report.evidence import OUTCOMES
 from lr_lab.report.making import make_report
 from lr_lab.run.config import CONFIG_DIR
+from lr_lab.run.source import code_of
 from lr_lab.study.claims import Claim, read_claims
 from lr_lab.study.study_file import read_study
 
@@ -287,6 +288,18 @@ def test_a_notice_may_be_about_the_configuration(tmp_path: Path, precision: str)
     write_run(tmp_path, "fer2013", [0.5, 0.6], config=config, **names)
     report, _ = make_report("fer2013", tmp_path)
     assert any("mixed precision" in sentence for sentence in report.notices) is (precision == "bf16-mixed")
+
+
+def test_runs_older_than_their_code_are_marked(tmp_path: Path) -> None:
+    data = {"files": 0, "digest": ""}
+    for lr in (0.1, 0.2):
+        folders = [write_run(tmp_path, "demo", [0.5, 0.6], lr=lr, seed=seed) for seed in range(2)]
+        folders[0].write_inputs({"lr_lab.schedule.sequences.Inverse": "0" * 16}, data)
+        folders[1].write_inputs(code_of("lr_lab.schedule.Inverse"), data)
+    report, folder = make_report("demo", tmp_path)
+    (sentence,) = report.notices
+    assert sentence.startswith("2 runs are older than their inputs: the code of lr_lab.schedule.sequences.Inverse ch")
+    assert sentence in (folder / "report.md").read_text()
 
 
 def test_what_a_report_kept_stays_until_there_is_something_to_report(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from lr_lab.population.network import Population, members_of
 from lr_lab.population.trials import fastest_convolution, free_memory, sizes_that_fit
 from lr_lab.run import parts
 from lr_lab.run.folder import run_path
+from lr_lab.run.inputs import code, files
 
 log = logging.getLogger(__name__)
 
@@ -164,6 +165,7 @@ class _Training:
         self._checkpoint.begin([member.name for member in self.members])
         self._population = populate(self.members, self._data, self._convolution, self._options)
         for member in self.members:
+            member.folder.write_inputs(code(member.config), files(self._data))
             member.record.open_board(purge_step=0)
         if any(member.position.wants_baseline for member in self.members):
             for member, metrics in zip(self.members, self._population.evaluate(), strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, listed
 from lr_lab.report import figures, page, tables
 from lr_lab.report.advice import advise, missing
 from lr_lab.report.answer import answer, answers_by, closest, first_to_converge, outcomes
@@ -22,6 +23,7 @@ from lr_lab.report.selection import Pick, pick, ranked
 from lr_lab.report.tables import Table
 from lr_lab.run.config import CONFIG_DIR
 from lr_lab.run.folder import run_folders, write_text
+from lr_lab.run.inputs import Today
 from lr_lab.study.judgement import further_looks, judge, write_looks
 from lr_lab.study.measured import combined, read_study_runs, with_metrics
 from lr_lab.study.metrics import METRICS
@@ -104,7 +106,7 @@ def _report(measured: _Measured, folder: Path, run_dir: Path) -> page.Report:
     shown_tables = _tables(study, values, runs, contest, picks, second)
     return page.Report(
         study=replace(study, figures=drawn.entries),
-        notices=[notice.says for notice in study.notices if notice.applies(runs.results)],
+        notices=[*_old(runs, run_dir), *(notice.says for notice in study.notices if notice.applies(runs.results))],
         answer=answer(contest, contenders, claims, second) or _nearest(study, shown_tables),
         picture=_picture(contest, contenders, drawn, folder / "figures"),
         decided=[
@@ -119,6 +121,23 @@ def _report(measured: _Measured, folder: Path, run_dir: Path) -> page.Report:
         illustrations=drawn.shown,
         drawing=drawn.drawing,
     )
+
+
+def _old(runs: Runs, run_dir: Path) -> list[str]:
+    """Sentences that mark the runs whose code or data changed since they were trained."""
+    settings = dict(zip(runs.results["run"], runs.results["setting"], strict=True))
+    today = Today()
+    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for folder in run_folders(run_dir):
+        if folder.path.name in settings and folder.finished():
+            changed = today.changes(folder, folder.config()) or []
+            found[tuple(changed)].append(settings[folder.path.name])
+    return [
+        f"{len(its)} runs are older than their inputs: {listed(changed)} changed since "
+        f"(settings: {', '.join(dict.fromkeys(its))}). Their sweep trains them anew with retrain=true."
+        for changed, its in found.items()
+        if changed
+    ]
 
 
 def _nearest(study: Study, shown: Sequence[Table]) -> list[str]:

@@ -23,7 +23,7 @@ CONFIG_DIR = Path(__file__).resolve().parents[3] / "conf"
 
 # What a configuration of conf/train.yaml holds; the range test adds lr_find.
 _KEYS = (
-    *("lr", "epochs", "batch_size", "seed", "study", "output_dir", "init_from"),
+    *("lr", "epochs", "batch_size", "seed", "study", "output_dir", "init_from", "retrain"),
     *("data", "augment", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "trainer", "analysis"),
 )
 # Groups that name a class. Warmup and augment may be none, and of probes there may be several.
@@ -62,6 +62,7 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     if isinstance(config.get("probes"), dict):
         config["probes"] = {name: probe for name, probe in config["probes"].items() if not _is_left_over(name, probe)}
     _check_keys(config)
+    check_choice("retrain", config.pop("retrain"), (True, False))  # says what to do with runs, and is no part of one
     for group, elsewhere in _SET_ELSEWHERE.items():
         for key in config[group].keys() & elsewhere:
             raise UserError(

@@ -14,6 +14,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -170,6 +171,7 @@ class RunFolder:
         self.config_file = self.path / "config.yaml"
         self.history_file = self.path / "history.csv"
         self.result_file = self.path / "result.json"
+        self.inputs_file = self.path / "inputs.json"
         self.log_file = self.path / "train.log"
         self.checkpoint_file = self.path / "checkpoints" / "last.ckpt"
         # One epoch older; only while the run trains, in case the newest is spoiled by what killed the run.
@@ -251,6 +253,24 @@ class RunFolder:
             for leftover in folder.glob(".*.[0-9]*"):
                 leftover.unlink()
 
+    def clear(self) -> None:
+        """Removes what the run has left, so that it is trained anew; its log stays.
+
+        Raises:
+            RunBusy: another process is training the run.
+            UserError: a file cannot be removed.
+        """
+        with self.locked():
+            try:
+                # The result first: without it the run counts as begun, should this be cut short.
+                for file in (self.result_file, self.history_file, self.inputs_file):
+                    file.unlink(missing_ok=True)
+                for folder in (self.checkpoint_file.parent, self.path / "tensorboard"):
+                    if folder.exists():
+                        shutil.rmtree(folder)
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
+
     def config(self) -> dict[str, Any]:
         """The content of config.yaml.
 
@@ -281,6 +301,18 @@ class RunFolder:
                 return [{column: _number(column, text) for column, text in row.items()} for row in csv.DictReader(file)]
         except (TypeError, ValueError) as error:  # of a row cut short, or a cell that is no number
             raise UserError(f"{self.history_file} is damaged; delete {self.path} to train that run anew.") from error
+
+    def write_inputs(self, code: Mapping[str, str], data: Mapping[str, Any]) -> None:
+        """Writes inputs.json: the digests of run/inputs.py."""
+        write_text(self.inputs_file, json.dumps({"code": code, "data": data}, indent=2) + "\n")
+
+    def inputs(self) -> dict[str, Any] | None:
+        """The content of inputs.json; None for a run of before there were such files, or if it is spoiled."""
+        try:
+            inputs = json.loads(self.inputs_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return inputs if isinstance(inputs, dict) and inputs.keys() >= {"code", "data"} else None
 
     def write_result(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Writes result.json and returns what it reads back as: JSON has no NaN, so such values are null."""

@@ -37,12 +37,14 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
         return result
     # Here and not above: --help, a typing mistake and a finished run should not wait for torch.
     from lr_lab.run import parts
+    from lr_lab.run.inputs import code, files
     from lr_lab.run.progress import RunProgress
     from lr_lab.run.recorder import Recorder
 
     parts.prepare_process()
     data = parts.build_data(config)
     net = parts.build_network(config, data)
+    made_by = code(config)  # before the data are read, as somebody may edit it meanwhile
     with folder.training(config, blank=summarise(config, [])):
         data.setup()
         parts.check_smallest_batch(config, net, data)
@@ -51,6 +53,8 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
         probes = parts.build_probes(config, net)
         recorder = Recorder(folder, config, schedule, data, probes)
         checkpoint = recorder.restore()
+        if checkpoint is None:
+            folder.write_inputs(made_by, files(data))
         if not recorder.has_ended:
             display = [RunProgress(config["epochs"], recorder.rows)] if show_progress else []
             callbacks = [schedule, *probes, recorder, *display]

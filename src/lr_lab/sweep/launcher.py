@@ -24,7 +24,8 @@ from lr_lab.errors import UserError, end
 from lr_lab.run.config import check_name, resolve
 from lr_lab.run.folder import write_text
 from lr_lab.run.training import FAILED, objective
-from lr_lab.sweep.outcome import report_outcome
+from lr_lab.sweep.freshness import settle_finished
+from lr_lab.sweep.outcome import report_outcome, say
 from lr_lab.sweep.runs import Run, plan
 from lr_lab.terminal import Terminal
 
@@ -85,6 +86,7 @@ class SweepLauncher(Launcher):
         try:
             jobs = self._compose(job_overrides, initial_job_idx)
             runs = plan([_resolved(job) for job in jobs], job_overrides)
+            settle_finished(runs, self.config.retrain, lambda text: say(console, text))
             try:
                 with _stoppable():
                     self.train(runs, console)

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from lr_lab.checks import check_whole_number
 from lr_lab.errors import UserError
+from lr_lab.run.inputs import parts_of
 from lr_lab.run.training import BUSY, FAILED, UNWRITABLE, attempt
 from lr_lab.sweep.launcher import SweepLauncher, job_return
 from lr_lab.sweep.processes import Answer, Pool, start_server
@@ -63,7 +64,7 @@ class LocalLauncher(SweepLauncher):
         Args:
             modules: for the server to import, beside those that every run needs.
         """
-        start_server([*PRELOAD, *modules], _targets(configs))
+        start_server([*PRELOAD, *modules], set().union(*map(parts_of, configs)))
         with console.status("Starting: torch is imported once, for all runs."):
             gpus = _look_ahead(configs)
         return self._environments(gpus)
@@ -94,14 +95,6 @@ class LocalLauncher(SweepLauncher):
                     number = running.pop(slot)
                     returns[number] = answer.value or _died(jobs[number], answer)
         return [returns[number] for number in range(len(jobs))]
-
-
-def _targets(config: Any) -> set[str]:
-    """All classes that a configuration names."""
-    if isinstance(config, Mapping):
-        own = {config["_target_"]} if "_target_" in config else set()
-        return own.union(*map(_targets, config.values()))
-    return set().union(*map(_targets, config)) if isinstance(config, list | tuple) else set()
 
 
 def cpu_cores() -> int:

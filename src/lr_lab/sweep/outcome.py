@@ -105,20 +105,20 @@ def report_outcome(runs: Sequence[Run], console: Console) -> int:
     open_question = _show_settings(results, console)
     failed = [run for run in runs if results[run]["status"] == FAILED]
     for run in failed:
-        _say(console, f"failed: {run.name}\n  {last_line(results[run]['error'])}\n  log: {run.folder.log_file}")
+        say(console, f"failed: {run.name}\n  {last_line(results[run]['error'])}\n  log: {run.folder.log_file}")
     for note in dict.fromkeys(note for result in results.values() for note in result.get("data_notes") or ()):
-        _say(console, f"Data:    {note}")
+        say(console, f"Data:    {note}")
     studies = {run.folder.path.parent: run.config for run in runs}
     for folder in studies:
-        _say(console, f"Results: {write_results(folder)}")
+        say(console, f"Results: {write_results(folder)}")
     for folder, config in studies.items():
         here = config["output_dir"] == "outputs"
         place = [f"study={config['study']}", *([] if here else [f"output_dir={config['output_dir']}"])]
-        _say(console, f"Report:  {shlex.join(['python', '-m', 'src.report', *place])}")
+        say(console, f"Report:  {shlex.join(['python', '-m', 'src.report', *place])}")
         board = ["make", "tensorboard", f"STUDY={config['study']}"] if here else _tensorboard(folder)
-        _say(console, f"Curves:  {shlex.join(board)}")
+        say(console, f"Curves:  {shlex.join(board)}")
         if open_question:
-            _say(console, f"Decide:  {shlex.join(['python', '-m', 'src.study', *place, 'budget=20min'])}")
+            say(console, f"Decide:  {shlex.join(['python', '-m', 'src.study', *place, 'budget=20min'])}")
     return len(failed)
 
 
@@ -152,8 +152,8 @@ def _show_settings(results: Mapping[Run, Mapping[str, Any]], console: Console) -
             _print(console, settings_table(rows, intervals(found), f"{data}, {model}" if len(kinds) > 1 else None))
         if console.is_terminal and console.encoding.startswith("utf") and len(order) <= _MOST_PLOTTED:
             for line in plot(found, min(console.width, _WIDEST_PLOT)):
-                _say(console, line)
-        _say(console, f"{data}: {verdict(found)}" if len(datasets) > 1 else verdict(found))
+                say(console, line)
+        say(console, f"{data}: {verdict(found)}" if len(datasets) > 1 else verdict(found))
     return len(datasets) == 1 and len(found.left) > 1
 
 
@@ -164,5 +164,6 @@ def _print(console: Console, table: Table) -> None:
     console.print(table)
 
 
-def _say(console: Console, text: str) -> None:
+def say(console: Console, text: str) -> None:
+    """Prints a line as it is, however wide."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -7,9 +7,12 @@ import contextlib
 import importlib
 import os
 
+from lr_lab.run.source import code_of
+
 TARGETS = "LR_LAB_PRELOAD"
 
 for _target in os.environ.get(TARGETS, "").split():
     _module, _, _name = _target.rpartition(".")
     with contextlib.suppress(Exception):
         getattr(importlib.import_module(_module), _name)  # a package of ours loads a part when its name is read
+        code_of(_target)  # now, since somebody may edit it before the last run starts
