@@ -40,23 +40,21 @@ format: setup ## put code into the project's format
 reproduce-%: setup ## train the study of that name until it is decided, then report; reproduce-decay_mnist BUDGET=6h
 	$(BIN)/python -m src.study study=$* $(if $(BUDGET),budget=$(BUDGET))
 
-STUDY ?= decay_mnist
+# Of the targets that would otherwise take some study that nobody named.
+NAMED = @test -n "$(STUDY)" || { echo "Name the study: make $@ STUDY=decay_mnist"; exit 2; }
 
-report: setup ## rebuild the report of STUDY (STUDY=decay_mnist) and open it
-	$(BIN)/python -m src.report study=$(STUDY)
+report: setup ## rebuild the report of STUDY and open it: make report STUDY=demo; FEWER=1: though an earlier one has more runs
+	$(NAMED)
+	$(BIN)/python -m src.report "study=$(STUDY)" $(if $(FEWER),fewer=true)
 	$(BIN)/python -m webbrowser -t "file://$(CURDIR)/outputs/reports/$(STUDY)/index.html"
 
-KEPT = outputs/reports/$(STUDY)/runs.tar.gz
+keep: setup ## put what the runs of STUDY left, less checkpoints and logs, beside its report; FEWER=1: though it has more
+	$(NAMED)
+	@$(BIN)/python -m src.archive keep "$(STUDY)" $(if $(FEWER),--fewer)
 
-keep: ## put what the runs of STUDY left, less checkpoints and logs, beside its report, to go on elsewhere
-	@test -d outputs/$(STUDY) || { echo "outputs/$(STUDY) holds no runs to keep; name a study that does: make keep STUDY=..."; exit 1; }
-	@mkdir -p $(dir $(KEPT))
-	tar -C outputs --exclude=checkpoints --exclude=tensorboard --exclude=train.log --exclude='.?*' -czf $(KEPT).part $(STUDY)
-	@mv $(KEPT).part $(KEPT)
-
-restore: ## unpack the runs that keep has put beside the report of STUDY: its sweep then trains what is missing
-	@test -f $(KEPT) || { echo "There is no $(KEPT); make keep STUDY=$(STUDY) makes it where the runs are."; exit 1; }
-	tar -C outputs --skip-old-files -xzf $(KEPT)
+restore: setup ## unpack the runs that keep has put beside the report of STUDY: its sweep then trains what is missing
+	$(NAMED)
+	@$(BIN)/python -m src.archive restore "$(STUDY)"
 
 benchmark: setup ## how fast this is here, against the plain ways; 3 minutes
 	$(BIN)/python -m src.benchmark
@@ -68,7 +66,7 @@ benchmark-study: setup ## how often verdicts are false and what they cost, by si
 	$(BIN)/python -m src.benchmark_study
 
 tensorboard: setup ## look at the curves of all runs in outputs/, or of one study: make tensorboard STUDY=demo
-	$(BIN)/tensorboard --logdir "outputs$(if $(filter command line environment,$(origin STUDY)),/$(STUDY))"
+	$(BIN)/tensorboard --logdir "outputs$(if $(STUDY),/$(STUDY))"
 
 clean: ## remove the virtual environment and caches; data and outputs stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -41,7 +41,8 @@ def main(cfg: DictConfig) -> None:
     from lr_lab.report.index import write_index
     from lr_lab.report.making import make_report
 
-    check_choice("index", cfg.index, (True, False))
+    for key in ("index", "fewer"):
+        check_choice(key, cfg[key], (True, False))
     has_study = not OmegaConf.is_missing(cfg, "study")
     if not (has_study or cfg.index):
         raise UserError("Name the study to report on: python -m src.report study=decay_mnist")
@@ -49,7 +50,7 @@ def main(cfg: DictConfig) -> None:
     results, report_dir = (Path(path) if path else None for path in (cfg.results, cfg.report_dir))
     try:
         if has_study:
-            _say(*make_report(str(cfg.study), output_dir, results, report_dir))
+            _say(*make_report(str(cfg.study), output_dir, results, report_dir, cfg.fewer))
         if cfg.index:
             print(f"The index is {write_index(output_dir / 'reports')}.")
         sys.stdout.flush()

@@ -312,6 +312,18 @@ def test_what_a_report_kept_stays_until_there_is_something_to_report(tmp_path: P
     assert kept.read_text() == "kept"
 
 
+def test_a_report_of_fewer_runs_does_not_replace_one_of_more(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path, "demo", [0.5, 0.6], lr=lr, seed=seed) for lr in (0.1, 0.2) for seed in range(2)]
+    _, folder = make_report("demo", tmp_path)
+    before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    shutil.rmtree(runs[0].path)
+    with pytest.raises(UserError, match=r"reports on 4 finished runs and there are 3 now, .*make restore STUDY=demo"):
+        make_report("demo", tmp_path)
+    assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
+    make_report("demo", tmp_path, fewer=True)
+    assert len(pd.read_csv(folder / "results.csv")) == 3
+
+
 def test_a_study_that_nobody_ran(outputs: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"study=nobody has no runs in .*train it with .python -m src.train -m"):
         make_report("nobody", tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -47,24 +48,46 @@ class _Measured:
 
 
 def make_report(
-    name: str, output_dir: Path, results: Path | None = None, report_dir: Path | None = None
+    name: str,
+    output_dir: Path,
+    results: Path | None = None,
+    report_dir: Path | None = None,
+    fewer: bool = False,
 ) -> tuple[page.Report, Path]:
     """Writes the report of a study and returns it with its folder.
 
     The runs come from `<output_dir>/<name>`; where that is missing, from what an earlier report kept; or from the
     table `results` alone.
 
+    Args:
+        fewer: whether it may replace a report of more finished runs.
+
     Raises:
-        UserError: there is nothing to report on, or a file is not as it must be; the sentence says what to do.
+        UserError: there is nothing to report on, the folder has a report of more runs, or a file is not as it must be;
+            the sentence says what to do.
     """
     folder = report_dir or output_dir / "reports" / (f"{name}_from_table" if results else name)
     measured = _measure(name, output_dir, results)
     if measured.all_runs:
+        if not fewer:
+            _check_not_fewer(name, measured.all_runs, folder)
         write_runs(measured.all_runs, measured.runs, folder)
     report = _report(measured, folder, output_dir / name)
     _write(report, folder)
     write_summary(report, measured.runs, folder)
     return report, folder
+
+
+def _check_not_fewer(name: str, runs: Runs, folder: Path) -> None:
+    """Raises UserError if the folder has a report of more finished runs."""
+    before = 0
+    with suppress(UserError):  # there is none, or its table is spoiled
+        before = len(read_table(folder / "results.csv").finished)
+    if len(runs.finished) < before:
+        raise UserError(
+            f"{folder} reports on {before} finished runs and there are {len(runs.finished)} now, so it stays as it is; "
+            f"bring the others back (make restore STUDY={name}), or give fewer=true to report on these alone."
+        )
 
 
 def _measure(name: str, output_dir: Path, results: Path | None) -> _Measured:

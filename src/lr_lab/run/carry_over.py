@@ -7,8 +7,6 @@ Runs that have them already stay as they are.
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
 import tarfile
 import tempfile
@@ -19,7 +17,8 @@ from typing import Any
 import yaml
 
 from lr_lab.errors import RunBusy, UserError
-from lr_lab.run.folder import RunFolder, config_hash, run_folders, run_path, write_results, write_text, written_aside
+from lr_lab.run.archive import pack
+from lr_lab.run.folder import RunFolder, config_hash, run_folders, run_path, write_results, write_text
 
 _PART = re.compile(r"^src\.(data|models|probes|schedule)\.(\w+)\.(\w+)$")
 _RENAMED = {("sequences", "Step"): "Staircase", ("strategies", "Step"): "EveryStep"}
@@ -110,18 +109,5 @@ def carry_over_archive(archive: Path) -> tuple[int, list[str]]:
             found, said = carry_over_study(study)
             changed, problems = changed + found, problems + said
         if changed:
-            _pack(Path(place), archive)
+            pack(Path(place), archive)
     return changed, problems
-
-
-def _pack(place: Path, archive: Path) -> None:
-    """Writes the files below a folder as an archive; the same files give the same bytes."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for file in sorted(path for path in place.rglob("*") if path.is_file() and path.name != ".lock"):
-            member = tarfile.TarInfo(str(file.relative_to(place)))
-            member.size = file.stat().st_size
-            with file.open("rb") as content:
-                tar.addfile(member, content)
-    with written_aside(archive) as aside:
-        aside.write_bytes(gzip.compress(packed.getvalue(), mtime=0))
