@@ -163,9 +163,14 @@ def test_many_runs_cost_one_look_at_their_data(
 ) -> None:
     config = of_pictures(run_config, pictures)
     folder = trained(config)
-    looks = []
+    looks: list[str] = []
     fingerprint = InMemoryDataModule.inputs_fingerprint
-    monkeypatch.setattr(InMemoryDataModule, "inputs_fingerprint", lambda self: looks.append(1) or fingerprint(self))
+
+    def counted(data: InMemoryDataModule) -> str:
+        looks.append(fingerprint(data))
+        return looks[-1]
+
+    monkeypatch.setattr(InMemoryDataModule, "inputs_fingerprint", counted)
     monkeypatch.setattr(InMemoryDataModule, "setup", lambda self: pytest.fail("it reads the data"))
     today = Today()
     for seed in range(140):
