@@ -8,8 +8,9 @@ import pytest
 from synthetic_study import write_run
 
 from lr_lab.errors import UserError
-from lr_lab.report.illustrations import MOST_CURVES, MOST_CURVES_IN_A_FIGURE, Illustrations
+from lr_lab.report.illustrations import MOST_CURVES, Illustrations
 from lr_lab.report.interactive import Panel
+from lr_lab.report.kinds.curves import MOST_CURVES_IN_A_FIGURE
 from lr_lab.report.page import Picture
 from lr_lab.study.measured import with_metrics
 from lr_lab.study.runs import Runs, read_runs

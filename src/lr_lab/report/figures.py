@@ -1,18 +1,4 @@
-"""The figures of a study as files, PNG and SVG.
-
-A figure is an entry of the study's `figures`: `name`, `kind`, `caption`, and what its kind takes:
-
-- sequences: `lr`, `length`. The report's four sequences from r_0 = lr over `length` advances.
-- curves: `settings` (names or patterns), or `select` (a metric: the best of each group by it, with the benchmarks);
-  `column` of the histories (validation accuracy); `epochs` (only the first so many; else a closer look at the last
-  quarter stands on the right); `scale: log`. Figures of the same column in a study share their vertical axis.
-- panels: `settings`, `columns` of the histories: a panel per column, all epochs.
-- seeds: `settings`, `columns`: a line per run, for what a mean over seeds would smear, such as a jump that comes at
-  another epoch in each. `limits` of a column's axis, beyond which lines leave the picture; the columns that are `log`.
-- examples: two pictures of each class.
-- fit, path, animation: `settings` whose weights were followed (probes=descent), all at the points of `seed`; `steps` of
-  the animation. contraction: `settings` again. See descent_figures.py.
-"""
+"""The drawing of figures, and their files, PNG and SVG. The package `kinds` says which a study may have."""
 
 from __future__ import annotations
 

@@ -55,11 +55,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """Plots whose lines are the same and are switched together, by their names in `Drawing.divs`."""
+    """Plots whose lines are the same and are switched together, by their names in `Drawing.divs`.
+
+    Attributes:
+        alt: what they show, in numbers, for a person who does not see them.
+    """
 
     title: str
     plots: Mapping[str, Any]
     lines: Sequence[Line]
+    alt: str = ""
 
 
 @dataclass(frozen=True)

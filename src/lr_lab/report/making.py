@@ -122,10 +122,11 @@ def _report(measured: _Measured, folder: Path, run_dir: Path) -> page.Report:
     contenders = Values(runs.results, [setting.name for setting in contest.settings], values.place)
     picks = pick(contest, contenders) if contest.settings else []
     second = tables.against_benchmarks(contest, contenders, picks) if picks else None
+    claims = [shown_claim(finding, values) for finding in findings]
     drawn = Drawn()
     if not study.reads:
-        drawn = Illustrations(study, runs, values, picks, folder / "figures", partial(_samples, run_dir)).draw()
-    claims = [shown_claim(finding, values) for finding in findings]
+        samples = partial(_samples, run_dir)
+        drawn = Illustrations(study, runs, values, picks, folder / "figures", samples, claims).draw()
     shown_tables = _tables(study, values, runs, contest, picks, second)
     return page.Report(
         study=replace(study, figures=drawn.entries),

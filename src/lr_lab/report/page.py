@@ -30,8 +30,11 @@ _HOW_VERDICTS_READ = (
 
 @dataclass(frozen=True)
 class Picture:
+    """A picture in a file; `alt` is what it shows, in numbers, for a person who does not see it."""
+
     title: str
     file: Path
+    alt: str = ""
 
     @property
     def surface(self) -> str:

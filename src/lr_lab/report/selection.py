@@ -82,6 +82,19 @@ def ranked(values: Values, metric: str) -> dict[str, Estimate]:
     return {name: found[name][1] for name in order}
 
 
+def best(values: Values, most: int) -> list[str]:
+    """The settings, or the best of them where there are more than `most`, in the study's order."""
+    if len(values.settings) <= most:
+        return values.settings
+    metric = main_metric(values)
+    measured = {name: series for name in values.settings if (series := values.series(name, metric))}
+    found: list[str] = []
+    while measured and len(found) < most:
+        found.append(inference.leader(measured, METRICS[metric].lower_is_better))
+        del measured[found[-1]]
+    return [name for name in values.settings if name in found]
+
+
 def pick(study: Study, values: Values) -> list[Pick]:
     """The best setting of each group by each metric (first stage), told apart over all picks at once."""
     shown = table_metrics(study, values)

@@ -95,7 +95,7 @@ class Study:
         exploration: groups that the tables show and nothing else judges.
         matters: metric -> the difference below which two settings count as alike for every practical purpose.
         tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
-        figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see figures.py).
+        figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see report/kinds).
         notices: head the report of runs that they apply to.
         choices: what the document leaves open, as mappings of the same kind.
         unknown: sentences on what the study cannot tell.
