@@ -24,6 +24,8 @@ _OWN = ("lr_lab", "src")
 # Options that make Hydra print something and do nothing else.
 _PRINTING = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
 
+_COMPLETING = ("-sc", "--shell-completion", "--shell_completion")
+
 
 @contextmanager
 def answered(interrupted: str = "Interrupted.") -> Iterator[None]:
@@ -88,8 +90,11 @@ def _run(task: Callable[[DictConfig], Any], name: str) -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader who leaves, as head does, has read enough
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors then, and does not print them over several lines
     try:
-        sys.argv[1:] = tidied(sys.argv[1:], (*keys_of(name), "experiment", "hydra"))
-        check_choices(sys.argv[1:], name)
+        if not any(flag in sys.argv for flag in _COMPLETING):
+            sys.argv[1:] = tidied(sys.argv[1:], (*keys_of(name), "experiment", "hydra"))
+            check_choices(sys.argv[1:], name)
+        elif "query=bash" not in sys.argv:
+            raise UserError(f"Tab completion is switched on in bash by: source {CONFIG_DIR.parent / 'completion.bash'}")
         hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)(task)()
     except HydraException as error:
         raise UserError(in_one_sentence(error)) from error
