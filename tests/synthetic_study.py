@@ -40,7 +40,12 @@ def write_run(
     config: dict[str, Any] | None = None,
     **names: str,
 ) -> RunFolder:
-    """A finished run with this validation accuracy per epoch; `names`: data, optimizer, sequence, strategy."""
+    """A finished run with this validation accuracy per epoch, whose rate changes after each of the first epochs.
+
+    Args:
+        updates: how often it changes.
+        names: data, optimizer, sequence, strategy.
+    """
     content = copy.deepcopy(_base()) | {"output_dir": str(output_dir), "study": study, "seed": seed, "lr": lr}
     content |= {"epochs": len(accuracy)} | (config or {})
     content["names"] |= names
@@ -49,7 +54,7 @@ def write_run(
     rows = [
         {
             "epoch": epoch,
-            "lr": lr,
+            "lr": lr * 0.9 ** min(epoch, updates),
             "train_loss": (train_loss or losses)[epoch],
             "train_accuracy": a,
             "val_loss": losses[epoch],

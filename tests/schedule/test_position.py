@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from lr_lab.schedule.position import Position
-from lr_lab.schedule.sequences import Exponential, InverseSqrt
-from lr_lab.schedule.strategies import Cutoff, EveryStep, Oscillate
+from lr_lab.schedule.sequences import Constant, Exponential, Inverse, InverseSqrt, Linear, Staircase
+from lr_lab.schedule.strategies import Cutoff, Epoch, EveryStep, Oscillate
 
 
 def rates_of(position: Position, losses: list[float]) -> list[float]:
@@ -36,6 +36,34 @@ def test_steps_have_the_rates_of_their_numbers_and_leave_the_position_at_the_las
     assert position.index == 6
     position.observe(0, 1.0)
     assert position.index == 6
+
+
+def test_only_what_changes_the_rate_counts_as_a_change() -> None:
+    losses = [1.0, 0.9, 0.95, 0.94, 0.96]
+    assert _changes(Position(Constant(0.1), Epoch()), losses) == [0, 0, 0, 0, 0, 0]
+    # The first advance of the inverse leaves the rate as it is: r_1 = r_0.
+    assert _changes(Position(Inverse(0.1), Epoch()), losses) == [0, 0, 1, 2, 3, 4]
+    assert _changes(Position(Exponential(0.1), Oscillate()), losses) == [0, 0, 0, 1, 1, 2]
+    assert _changes(Position(Staircase(0.1, step_size=2), Epoch()), losses) == [0, 0, 1, 1, 2, 2]
+
+
+def test_steps_that_change_the_rate_count_each() -> None:
+    position = Position(Linear(0.1, total=5), EveryStep())
+    position.rates(first_step=0, steps=4)
+    assert position.changes == 3
+    position.rates(first_step=4, steps=4)
+    assert position.changes == 5  # the rate stands at its end from step 5 on
+    position.load_state_dict({"index": 2, "strategy": None})
+    assert position.changes == 2
+
+
+def _changes(position: Position, losses: list[float]) -> list[int]:
+    """The number of changes before each loss, and after the last."""
+    changes = [position.changes]
+    for epoch, loss in enumerate(losses):
+        position.observe(epoch, loss)
+        changes.append(position.changes)
+    return changes
 
 
 def test_a_position_taken_up_goes_on_as_one_that_was_never_put_down() -> None:

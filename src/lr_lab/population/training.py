@@ -213,7 +213,7 @@ class _Training:
                 | measured
             )
             member.record.wall_seconds += (now - self._clock) / len(self.members)
-            member.record.updates = member.position.index
+            member.record.updates = member.position.changes
             member.position.observe(self._epoch, measured["val_loss"])
         self._clock = now
         self._epoch += 1

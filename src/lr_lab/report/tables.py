@@ -178,17 +178,11 @@ def _comparison_record(setting: Setting, values: Values, runs: Runs, metrics: Se
     return record | {
         "benchmark_epoch": median(epochs.values()) if epochs else nan,
         "benchmark_reached": sum(map(isfinite, epochs.values())),
-        "lr_updates": nan if _is_constant(runs, setting.name) else estimate(values, setting.name, "lr_updates").centre,
+        "lr_updates": estimate(values, setting.name, "lr_updates").centre,
         "runs": values.run_count(setting.name),
         "diverged": values.run_count(setting.name, "diverged"),
         "diagnosis": _diagnosis(runs, setting.name),
     }
-
-
-def _is_constant(runs: Runs, setting: str) -> bool:
-    """True if the setting's sequence is constant: it advances, after a warmup too, but the rate stays."""
-    sequences = set(runs.of([setting]).finished["sequence"]) if "sequence" in runs.finished else set()
-    return bool(sequences) and all(str(sequence).endswith("constant") for sequence in sequences)
 
 
 def _diagnosis(runs: Runs, setting: str) -> str:
@@ -252,8 +246,8 @@ def _notes(study: Study, runs: Runs, metrics: Sequence[str], has_best: bool) -> 
         )
     if {"inverse", "inverse_sqrt", "cyclic"} & set(runs.results.get("sequence", ())):
         notes.append(
-            "Rate updates: how often the sequence advanced. The first advance of inverse, inverse_sqrt and cyclic does "
-            "not change the rate (r_1 = r_0)."
+            "Rate updates: how often the rate changed. The first advance of inverse, inverse_sqrt and cyclic leaves it "
+            "as it is (r_1 = r_0) and does not count."
         )
     if "val_accuracy" in metrics:
         notes += _size_of_the_documents_set(study)

@@ -37,7 +37,7 @@ class RunRecord:
 
     Attributes:
         rows: the history so far, a row per epoch.
-        updates: advances of the sequence that had taken effect by the last of them.
+        updates: how often the rate had changed by the last of them.
         wall_seconds: time spent on the run so far, over all its sittings.
         device: in words.
     """
@@ -211,7 +211,7 @@ class Recorder(Checkpoint):
             "gradient_norm": summary.gradient_norm,
             "seconds": time.perf_counter() - self._epoch_started,
         }
-        self.record.updates = self._schedule.position.index
+        self.record.updates = self._schedule.position.changes
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: BlockModule) -> None:  # type: ignore[override]
         row = {"epoch": trainer.current_epoch, "val_accuracy": None} | self._trained | pl_module.validation_metrics

@@ -35,7 +35,7 @@ def summarise(
     Args:
         config: the resolved configuration.
         rows: the history, a row per epoch.
-        lr_updates: advances of the sequence that took effect.
+        lr_updates: how often the rate changed.
         guess_loss: loss of always answering with the shares of the classes, where they are known.
 
     Raises:

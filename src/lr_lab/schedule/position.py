@@ -22,12 +22,23 @@ class Position:
         self.sequence = sequence
         self.strategy = strategy
         self.index = 0
+        self._counted = self._changes = 0
         self._state: dict[str, Any] | None = None
 
     @property
     def rate(self) -> float:
         """The rate in force, r_n."""
         return self.sequence(self.index)
+
+    @property
+    def changes(self) -> int:
+        """How often the rate has changed on the way to n; an advance that leaves it as it is does not count."""
+        if self._counted > self.index:
+            self._counted = self._changes = 0
+        while self._counted < self.index:
+            self._counted += 1
+            self._changes += self.sequence(self._counted) != self.sequence(self._counted - 1)
+        return self._changes
 
     @property
     def wants_baseline(self) -> bool:

@@ -68,7 +68,7 @@ METRICS = {
     ),
     "val_loss": Metric("final validation loss", lower_is_better=True, positive=True, absent="never"),
     "train_loss": Metric("final training loss", lower_is_better=True, positive=True, absent="never"),
-    "lr_updates": Metric("updates of the learning rate", lower_is_better=True, count=True),
+    "lr_updates": Metric("changes of the learning rate", lower_is_better=True, count=True),
     "decline": Metric(
         "best minus final validation accuracy",
         lower_is_better=True,

@@ -8,6 +8,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,10 @@ def _by_todays_rules(
     folders: Mapping[str, RunFolder],
     tolerance: float | None,
 ) -> pd.DataFrame:
-    """The results with convergence and diagnosis as the rules of today see the histories, whenever they were made."""
+    """The results with what the rules of today see in the histories, whenever they were made.
+
+    That is convergence, diagnosis and how often the rate changed.
+    """
     configs: dict[Any, dict[str, Any]] = {}
     judged = []
     for row in results.to_dict("records"):
@@ -165,9 +169,10 @@ def _by_todays_rules(
         classes = config["model"].get("classes")
         within = tolerance or config.get("analysis", {}).get("convergence_tolerance") or DEFAULT_TOLERANCE
         found = {"diagnosis": row.get("diagnosis"), "diagnosis_evidence": row.get("diagnosis_evidence")}
-        found |= {"convergence_epoch": None, "convergence_tolerance": within}
+        found |= {"convergence_epoch": None, "convergence_tolerance": within, "lr_updates": row.get("lr_updates")}
         if history := histories[row["run"]]:
             found["convergence_epoch"] = convergence(history, classes, within, row["status"] == "diverged")
+            found["lr_updates"] = _changes(row, [epoch["lr"] for epoch in history])
             if row["status"] in FINISHED:
                 known = {key: row[key] for key in ("guess_loss",) if pd.notna(row.get(key))}
                 curve = Curve.of_history(history, classes, initial_lr=row.get("lr"), **known)
@@ -178,6 +183,15 @@ def _by_todays_rules(
     # Objects where nobody converges.
     table["convergence_epoch"] = pd.array(table["convergence_epoch"], dtype="Float64").astype(float)
     return results.assign(**table)
+
+
+def _changes(row: Mapping[str, Any], rates: Sequence[float]) -> Any:
+    """How often the rate changed: runs of before December 2026 counted advances that left it as it was, too.
+
+    The history of a run that goes by steps has the last rate of each epoch only: what it counted itself stays.
+    """
+    changes = sum(before != after for before, after in pairwise(rates))
+    return row.get("lr_updates") if row.get("strategy") == "every_step" and changes else changes
 
 
 def read_table(file: Path) -> Runs:

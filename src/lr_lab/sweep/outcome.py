@@ -53,7 +53,7 @@ def settings_table(settings: Sequence[Setting], intervals: Mapping[str, str], ti
         cells += [str(len(its))] * has_seeds
         cells.append(_mean(its, "val_accuracy", "{:.2%}") if by_accuracy else _mean(its, "val_loss", "{:.4g}"))
         cells += [intervals.get(name, "")] * has_seeds + [_mean(its, "best_val_accuracy", "{:.2%}")] * has_best
-        cells += [_mean(its, "convergence_epoch", "{:.3g}"), _updates(its)]
+        cells += [_mean(its, "convergence_epoch", "{:.3g}"), _mean(its, "lr_updates", "{:.3g}")]
         cells.append(_counts(result["diagnosis"] for result in its if result.get("diagnosis")))
         table.add_row(*map(Text, cells), *[_status(its)] * says_status)
     return table
@@ -72,11 +72,6 @@ def _mean(results: Sequence[Mapping[str, Any]], key: str, shown: str) -> str:
     if not known:
         return ""
     return shown.format(fmean(known)) + (f" ({len(known)} of {len(results)})" if len(known) < len(results) else "")
-
-
-def _updates(results: Sequence[Mapping[str, Any]]) -> str:
-    # A constant sequence advances, but the rate stays.
-    return "" if results[0].get("sequence") == "constant" else _mean(results, "lr_updates", "{:.3g}")
 
 
 def _counts(words: Iterable[str]) -> str:
