@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoint:
-    """The state of some members, in a file that their names decide."""
+    """The state of some members, in a file named by a hash of their names."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         names = sorted(member.name for member in members)
@@ -42,12 +42,11 @@ class Checkpoint:
         Raises:
             Unwritable: the folder cannot be written.
         """
-        self._file.unlink(missing_ok=True)  # of runs of these names whose folders were deleted since
+        self._file.unlink(missing_ok=True)  # left by runs of these names whose folders somebody deleted
         try:
             self._write_names(names)
         except Unwritable:
-            # Another population that ends removes the folder if it is empty. It can do so once, between the making of
-            # the folder and that of the file.
+            # Another population that ends removes the folder while it is still empty. This can happen once.
             self._write_names(names)
 
     def write(self, snapshot: State) -> None:
@@ -70,7 +69,7 @@ def checkpoints(folder: RunFolder) -> list[tuple[Path, list[str]]]:
 
 
 def by_checkpoint(members: Sequence[Member]) -> Iterator[tuple[Path | None, list[Member]]]:
-    """The members that go on from each checkpoint, and with None those that start from scratch.
+    """The members that go on from each checkpoint; with None, the members that start from scratch.
 
     A member without a recorded epoch starts from scratch even if a checkpoint has it: its folder was deleted. If some
     members of a checkpoint have no epoch and none has more than one, the process was killed as it wrote the first
@@ -89,10 +88,10 @@ def by_checkpoint(members: Sequence[Member]) -> Iterator[tuple[Path | None, list
 
 
 def read(checkpoint: Path) -> State | None:
-    """The state in a file; None, with a warning, if the file is spoiled."""
+    """The state in a file; None, with a warning, if torch cannot read it."""
     try:
         return torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a spoiled file makes torch raise
+    except Exception as error:  # torch raises many types for a spoiled file
         log.warning("%s cannot be read; its runs start anew: %s", checkpoint, first_line(error))
         return None
 
@@ -103,7 +102,7 @@ def remove_checkpoints_of_finished(study: Path) -> None:
         if all((RunFolder(study / name).result() or {}).get("status") in FINISHED for name in names):
             checkpoint.unlink(missing_ok=True)
             checkpoint.with_suffix(".json").unlink(missing_ok=True)
-            for leftover in checkpoint.parent.glob(f".{checkpoint.stem}.*"):  # of a process that was killed
+            for leftover in checkpoint.parent.glob(f".{checkpoint.stem}.*"):  # left by a killed process
                 leftover.unlink(missing_ok=True)
     with suppress(OSError):
         (study / ".population").rmdir()
@@ -115,8 +114,8 @@ def save_as_single(
     """Writes the checkpoint that a single run would have, without Lightning's own position in its loops.
 
     Args:
-        place: of the member in the snapshot.
-        groups: the parameter groups of the optimizer that the run would have singly.
+        place: the member's index in the snapshot.
+        groups: parameter groups of the optimizer that a single run would have.
     """
     net, optimizer_state = single_state(snapshot["population"], place)
     schedule = parts.build_schedule(member.config, data.steps_per_epoch)

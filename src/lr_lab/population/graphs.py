@@ -1,4 +1,4 @@
-"""A function of tensors as CUDA graphs, so that its kernels are launched by the device and not one by one."""
+"""A function of tensors as CUDA graphs: the device launches all its kernels at once, not the CPU one by one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 class Graphed:
     """Calls a function, on a GPU as one CUDA graph per combination of argument shapes.
 
-    The first call with new shapes runs as usual, on a stream of its own (that is the warm-up which capturing asks
-    for), the second is captured, and from then on it is replayed: PyTorch's documentation, "CUDA semantics", CUDA
-    graphs. If capturing fails, the function goes on being called as usual.
+    The first call with new shapes runs as usual, on a stream of its own: capturing needs this warm-up. The second call
+    is captured, and later calls are replayed (PyTorch's documentation, "CUDA semantics", CUDA graphs). If capturing
+    fails, all calls run as usual.
 
     Args:
-        function: returns nothing; what it does it does on the device, in place, without waiting for it, to tensors
-            that stay where they are.
-        enabled: False calls the function and nothing else.
+        function: returns nothing. It changes tensors in place on the device, does not wait for the device, and the
+            tensors keep their addresses.
+        enabled: False: all calls run as usual.
     """
 
     def __init__(self, function: Callable[..., None], enabled: bool) -> None:
@@ -31,7 +31,7 @@ class Graphed:
         self._enabled = enabled
         self._warm: set[tuple[torch.Size, ...]] = set()
         self._graphs: dict[tuple[torch.Size, ...], tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]] = {}
-        # Nothing that a graph leaves in its memory is read afterwards, so all may use the same.
+        # All graphs share one memory pool: nobody reads what a graph left in its memory.
         self._pool = torch.cuda.graph_pool_handle() if enabled else None
 
     def __call__(self, *arguments: Tensor) -> None:
@@ -57,13 +57,13 @@ class Graphed:
         graph = torch.cuda.CUDAGraph()
         inputs = tuple(argument.clone() for argument in arguments)
         try:
-            # Other threads (the one that writes files) must be free to do as they please meanwhile.
+            # "thread_local" lets the thread that writes files use the device during the capture.
             with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 self._function(*inputs)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            log.warning("no CUDA graphs, which costs time and nothing else: %s", first_line(error))
+            log.warning("CUDA graphs do not work here; training is slower without them: %s", first_line(error))
             self._enabled = False
             self._graphs.clear()
         else:

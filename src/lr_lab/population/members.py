@@ -1,4 +1,4 @@
-"""The runs that are trained as one: each is a member with a folder, a schedule and a record of its own."""
+"""The members of a population. Each is a run with its own folder, schedule and record."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Options:
-    """How populations are trained. The results depend on these only by rounding.
+    """How a population is trained. The options change results by rounding alone.
 
     Attributes:
         convolution: one of `CONVOLUTIONS`; None: on a GPU the fastest, measured at the start, else "grouped".
-        graphs: CUDA graphs on a GPU.
-        compiled: torch.compile.
-        max_members: of one population; None: as many as fit into the memory of a GPU.
+        graphs: use CUDA graphs on a GPU.
+        compiled: use torch.compile.
+        max_members: the largest population; None: as many members as fit into a GPU's memory.
     """
 
     convolution: str | None = None
@@ -64,7 +64,7 @@ def enter(config: Config, held: ExitStack) -> bool:
         held.enter_context(folder.training(config, blank=summarise(config, [])))
     except RunBusy:
         return False
-    # Another process may have finished it between the first look and the lock.
+    # Another process may have finished the run between the check above and the lock.
     return (folder.result() or {}).get("status") not in FINISHED
 
 
@@ -84,7 +84,7 @@ def build_member(config: Config, data: InMemoryDataModule) -> Member:
 
 @contextmanager
 def refusing(refused: dict[str, str], names: Sequence[str]) -> Iterator[None]:
-    """Notes a UserError for these runs, so that the others are trained. An unwritable folder ends all of them."""
+    """Notes a UserError for these runs, so that the others are trained. Unwritable is raised: it ends all of them."""
     try:
         yield
     except Unwritable:
@@ -100,7 +100,7 @@ def populate(
     options: Options,
     state: State | None = None,
 ) -> Population:
-    """The population of the members at their initial weights, or in a state."""
+    """The members' population, at their initial weights or in the given state."""
     # A state overwrites the initial weights, so one network can stand for all.
     nets = [parts.build_network(member.config, data) for member in members[: 1 if state else None]]
     net = parts.build_network(members[0].config, data)

@@ -12,7 +12,7 @@ from lr_lab.run.folder import identity
 _OWN = ("lr", "sequence", "warmup", "strategy", "seed", "init_from")
 _OWN_IN_OPTIMIZER = ("momentum", "weight_decay")
 
-# Further settings that optimizers.py implements; all members of a population share their values.
+# Further settings that optimizers.py implements; all members share their values.
 _SHARED_IN_OPTIMIZER = {
     "torch.optim.SGD": {"nesterov"},
     "torch.optim.Adam": {"betas", "eps"},

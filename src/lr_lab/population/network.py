@@ -48,7 +48,7 @@ class MatmulConv2d(nn.Conv2d):
         image = F.pad(input, (left, left, above, above)).movedim(1, -1)  # (N, H, W, C)
         rows = (image.shape[1] - high) // down + 1
         columns = (image.shape[2] - wide) // right + 1
-        # Slices and not unfold, whose backward pass takes longer.
+        # Slices, because the backward pass of unfold takes longer.
         shifted = [
             image[:, i : i + down * rows : down, j : j + right * columns : right]
             for i in range(high)
@@ -68,16 +68,17 @@ class Population:
     convolution is an ordinary one.
 
     Args:
-        module: says what the loss and a hit are, and how the network is built.
+        module: defines loss and hits.
         nets: the members with their initial weights; they are copied. All weights are trained.
         optimizers: the configuration of each member's optimizer; their `shared_settings` are equal.
-        data: whose batches to train on, on the device to train on.
+        data: gives the batches; on the device to train on.
         seeds: of the members' batches.
-        autocast: the type of mixed precision; None: all in the weights' own.
-        convolution: one of `CONVOLUTIONS`: what vmap makes of them, the same with weights whose channels are
-            innermost in memory, or `MatmulConv2d`. The function is the same.
-        graphs: whether to use CUDA graphs, on a GPU.
-        compiled: whether the networks go through torch.compile.
+        autocast: the type of mixed precision; None: the type of the weights.
+        convolution: one of `CONVOLUTIONS`, which compute the same function: "grouped" as vmap turns convolutions into
+            grouped ones, "channels_last" with the channel of the weights innermost in memory, "matmul" by
+            `MatmulConv2d`.
+        graphs: use CUDA graphs on a GPU.
+        compiled: compile the networks by torch.compile.
 
     Raises:
         ValueError: a weight is frozen.
@@ -107,7 +108,7 @@ class Population:
         self._autocast = autocast
         self._seeds = seeds
         self._streams = list(dict.fromkeys(seeds))
-        # Beside the samples, which stay behind on the CPU if they are too many for the device.
+        # On the same device as the samples, which stay on the CPU if they are too many for the GPU.
         beside = data.train.targets.device
         self._stream_of_member = torch.tensor([self._streams.index(seed) for seed in seeds], device=beside)
         self._net = copy.deepcopy(nets[0]).to("meta")
@@ -153,7 +154,7 @@ class Population:
             rates: (steps, members).
 
         Returns:
-            What the epoch came to, per member; reading it waits for the device.
+            A summary of the epoch per member; reading it waits for the device.
         """
         self._net.train()
         self._sums.zero_()
@@ -221,7 +222,7 @@ class Population:
             self._sums[:, :2] += torch.stack((losses * len(index), hits), dim=1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that training changes, on the CPU and no longer changed by it; members come first."""
+        """A copy on the CPU of everything that training changes; the first dimension counts the members."""
         state = {"weights": self.weights, "buffers": self.buffers, "optimizer": self.optimizer.state_dict()}
         return _map(lambda tensor: tensor.detach().to("cpu", copy=True), state)
 
@@ -242,7 +243,7 @@ def _map(function: Any, state: Any) -> Any:
 
 
 def members_of(state: Mapping[str, Any], index: Sequence[int]) -> dict[str, Any]:
-    """The part of a Population's state that belongs to some of its members, in that order."""
+    """The state of some members out of a Population's state, in the order of `index`."""
     chosen = torch.tensor(index)
     return _map(lambda tensor: tensor[chosen] if tensor.dim() else tensor, state)
 
@@ -252,7 +253,7 @@ def single_state(state: Mapping[str, Any], member: int) -> tuple[dict[str, Tenso
     net = {name: tensor[member].clone() for name, tensor in (state["weights"] | state["buffers"]).items()}
     optimizer = state["optimizer"]
     moments = {name: [tensor[member].clone() for tensor in tensors] for name, tensors in optimizer["moments"].items()}
-    # As torch.optim keeps it: SGD counts no steps, Adam counts them per parameter.
+    # torch.optim.SGD counts no steps; Adam counts them per parameter.
     counted = "exp_avg" in moments
     return net, {
         i: ({"step": optimizer["steps"].float()} if counted else {}) | {name: own[i] for name, own in moments.items()}

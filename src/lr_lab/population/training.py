@@ -1,6 +1,6 @@
-"""Training a population of runs: each in its own folder, as if it were trained singly.
+"""Training a population: each run leaves the files that it would leave singly.
 
-`trained_as` in result.json is the only trace, with two exceptions. With dropout the numbers differ: a population draws
+Only `trained_as` in result.json differs, with two exceptions. With dropout the numbers differ: a population draws
 all members' masks together. Each member is given an equal share of the population's seconds, so that they add up over a
 study. A member that diverges leaves the population after the epoch that would end a single run.
 
@@ -48,7 +48,7 @@ def train_population(configs: Sequence[Config], options: Options) -> dict[str, s
     Runs that do not fit into memory together are trained in turn.
 
     Args:
-        configs: resolved; `population_key` says that they can be members of one population.
+        configs: resolved configurations with the same `population_key`.
 
     Returns:
         Folder name -> why the run cannot be trained as it is: a part of it does not fit the data, or the data have
@@ -68,7 +68,7 @@ def train_population(configs: Sequence[Config], options: Options) -> dict[str, s
         data.setup()
         data.to(parts.build_trainer(configs[0], []).strategy.root_device)
         if data.device.type == "cuda":
-            torch.backends.cudnn.benchmark = True  # all batches of an epoch but one have the same shape
+            torch.backends.cudnn.benchmark = True  # pays off: all batches of an epoch but the last have the same shape
         members = []
         for config in configs:
             with refusing(refused, [run_path(config).name]):
@@ -105,7 +105,7 @@ def _train_what_fits(
     except torch.OutOfMemoryError:
         if len(members) == 1:
             raise
-    # Not inside `except`, where the exception still refers to the tensors that fill the memory.
+    # After the `except` block: inside it the exception still refers to the tensors that fill the memory.
     free_memory()
     log.warning("%d members do not fit into memory together; going on with half of them at a time", len(members))
     going_on = [member for member in members if not member.record.has_ended]
@@ -118,9 +118,9 @@ class _Training:
     """Members that go through the epochs together. Leaving the context waits for the files of the last epoch.
 
     Args:
-        members: what to train.
+        members: the runs to train.
         data: on the device to train on.
-        options: as of `train_population`.
+        options: see `Options`.
 
     Attributes:
         members: those that have not ended.
@@ -230,7 +230,7 @@ class _Training:
 
     def _write(self, snapshot: State) -> None:
         """Hands the files of the epoch to the thread that writes them and drops the members that have ended."""
-        # Not in that thread: building a network sets torch's generator, from which dropout draws meanwhile.
+        # In this thread: building a network sets torch's generator, and the next epoch's dropout draws from it.
         groups = {member.name: self._parameter_groups(member) for member in self.members if member.record.has_ended}
         self._written = self._writer.submit(self._write_files, list(self.members), snapshot, groups)
         going_on = [i for i, member in enumerate(self.members) if not member.record.has_ended]
@@ -243,7 +243,7 @@ class _Training:
             self._population = populate(self.members, self._data, self._convolution, self._options, state)
 
     def _parameter_groups(self, member: Member) -> list[dict[str, Any]]:
-        """The parameter groups of the optimizer that the member would have singly."""
+        """The parameter groups of the optimizer that a single run would have."""
         net = parts.build_network(member.config, self._data)
         module = parts.build_module(member.config, net, self._data, member.position.rate)
         return module.configure_optimizers().state_dict()["param_groups"]

@@ -1,4 +1,4 @@
-"""Trial populations on a GPU: how many members fit into its memory, and which way of convolving is fastest."""
+"""Trials on a GPU: they measure how many members fit into its memory and which convolution is fastest."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lr_lab.run.recorder import device_name
 
 log = logging.getLogger(__name__)
 
-_TRIAL = (4, 8)  # members, to learn how much memory one takes
-_USABLE = 0.85  # of a GPU's free memory
+_TRIAL = (4, 8)  # members of two trials, whose difference is the memory of four
+_USABLE = 0.85  # share of a GPU's free memory
 
 
 def sizes_that_fit(members: Sequence[Member], data: InMemoryDataModule, options: Options) -> list[int]:
-    """The sizes of populations to train in turn, nearly equal, so that each fits into the device's memory."""
+    """The sizes of populations to train in turn. They are nearly equal, and each fits into the device's memory."""
     most = options.max_members or len(members)
     if data.device.type == "cuda" and options.max_members is None and len(members) > _TRIAL[1]:
         convolution = options.convolution or "grouped"
@@ -38,14 +38,14 @@ def largest_that_fits(build: Callable[[int], Population], device: torch.device) 
     """How many members fit into a GPU's memory, extrapolated from two small populations.
 
     Args:
-        build: a population of that many members; of `device`.
+        build: builds a population of that many members on `device`.
     """
     taken = []
     for size in _TRIAL:
         free_memory()
         torch.cuda.reset_peak_memory_stats(device)
         population = build(size)
-        _steps(population, 2)  # as usual, and captured as a CUDA graph, which keeps memory of its own
+        _steps(population, 2)  # one step as usual, one captured as a CUDA graph, which keeps memory of its own
         population.evaluate()
         taken.append(torch.cuda.max_memory_reserved(device))
         del population
@@ -78,7 +78,7 @@ def fastest_convolution(members: Sequence[Member], data: InMemoryDataModule, opt
         free_memory()
         with suppress(torch.OutOfMemoryError):
             population = populate(members, data, convolution, options)
-            _steps(population, 3)  # as usual, captured, replayed
+            _steps(population, 3)  # one as usual, one captured, one replayed
             started = time.perf_counter()
             _steps(population, 5)
             seconds[convolution] = time.perf_counter() - started

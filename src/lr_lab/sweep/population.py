@@ -75,8 +75,12 @@ class PopulationLauncher(LocalLauncher):
 
 
 def _attempt(configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, str]:
-    """Trains a population in this process; run folder -> why the run cannot be trained singly either."""
-    # Imported here because both load torch, which the sweep's own process does without.
+    """Trains a population in this process.
+
+    Returns:
+        Run folder -> why the run cannot be trained singly either.
+    """
+    # Imported here because both load torch, which the sweep's own process does not need.
     import torch
 
     from lr_lab.population.training import Options, train_population
@@ -84,7 +88,7 @@ def _attempt(configs: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -
     torch.set_num_threads(1)
     try:
         return train_population(configs, Options(**options))
-    except Unwritable:  # perhaps of one run only, so the others are worth training singly
+    except Unwritable:  # perhaps only one run's folder; the launcher trains the others singly
         raise
     except UserError as error:
         return {run_path(config).name: str(error) for config in configs}
@@ -106,7 +110,7 @@ class _Populations:
         self._waiting = [*populations]
         self._options = options
         self._running: dict[int, Sequence[Run]] = {}
-        self._epochs: dict[int, int] = {}  # of the slot's population when it was started
+        self._epochs: dict[int, int] = {}  # epochs that a slot's population had when it started
         self._progress = Progress(runs, len(environments), console, max_failures)
 
     @property
