@@ -1,4 +1,4 @@
-"""What verdicts cost and how often they are false, by simulation: `python -m src.benchmark_study drawn=2000`."""
+"""The cost of verdicts and how often they are false, by simulation: `python -m src.benchmark_study drawn=2000`."""
 
 from __future__ import annotations
 

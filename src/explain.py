@@ -1,4 +1,4 @@
-"""What anyone's training log shows: `python -m src.explain PATH...`."""
+"""Explains anyone's training log: `python -m src.explain PATH...`."""
 
 import sys
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @program("train", interrupted="Interrupted; the same command goes on from here.")
 def main(cfg: DictConfig) -> float | None:
-    """Trains one run and prints what became of it. Returns its objective, for Hydra's optimising sweepers."""
+    """Trains one run and prints the outcome. Returns its objective, for Hydra's optimising sweepers."""
     from lr_lab.run.config import resolve
     from lr_lab.run.training import objective, train
     from lr_lab.sweep.freshness import settle_finished

@@ -1,4 +1,4 @@
-"""What a person did that cannot work, said to them."""
+"""Errors that a person can correct, each with a sentence that says how."""
 
 import sys
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def listed(items: Sequence[object]) -> str:
 
 
 def not_yaml(error: Any, file: Path | None = None) -> UserError:
-    """What a yaml.YAMLError says of a file over several lines: the place, and the problem there.
+    """A yaml.YAMLError in one sentence: the place in the file, and the problem there.
 
     Args:
         file: which it is, where the error does not know.

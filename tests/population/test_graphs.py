@@ -99,7 +99,7 @@ def test_what_cannot_be_captured_is_called_as_usual(
         graphed(torch.ones(2))
     assert function.sum == 8
     assert [record.getMessage() for record in caplog.records] == [
-        "CUDA graphs do not work here; training is slower without them: operation not permitted when stream is capturing"
+        "CUDA graphs do not work here, so training is slower: operation not permitted when stream is capturing"
     ]
 
 

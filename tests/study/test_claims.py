@@ -301,7 +301,7 @@ def test_a_claim_that_cannot_be_read(entry: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"metric": "val_accuracy", "rivals": {"seq9": "*"}}, "Claim x: seq9 is no setting of the study; there are a"),
+        ({"metric": "val_accuracy", "rivals": {"seq9": "*"}}, "Claim x: seq9 is not a setting of the study;"),
         ({"metric": "accuracy", "rivals": {"a": "b"}}, "Claim x: the test has no column accuracy; of the metrics it"),
         ({"metric": "val_accuracy", "rivals": {"a": "a"}}, "Claim x: A claim needs"),
     ],

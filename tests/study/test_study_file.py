@@ -82,7 +82,7 @@ def test_no_file_is_no_study() -> None:
         ("title: x\nsettings: {a: {label: A, where: 0.1}}", "setting a, where: 0.1 is not a mapping"),
         ("title: x\nfigures: [{name: a, kind: curves}]", "figure 1 has no caption"),
         ("title: x\nnotices: [{says: x}]", "notice 1 has no when"),
-        ("title: x\nbenchmark: b\nsettings: {a: {label: A, where: {lr: 1}}}", "benchmark=b is none of its settings"),
+        ("title: x\nbenchmark: b\nsettings: {a: {label: A, where: {lr: 1}}}", "benchmark=b is not one of its settings"),
         ("title: x\nanswers: [val_accuracy, speed]", "answers=speed is neither one of its claims nor a metric"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What every augmentation is: chance decides once an epoch for all samples, a batch is changed by what was decided."""
+"""The base of all augmentations: chance decides once an epoch for all samples, then each batch is changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 class Augmentation:
     """A change of pictures before they are normalised.
 
-    What is drawn belongs to a sample and an epoch, so the picture is the same in whichever batch it comes.
+    A draw belongs to a sample and an epoch, so the picture is the same in any batch.
 
     Attributes:
         choices: how many numbers decide on one picture.
@@ -20,7 +20,7 @@ class Augmentation:
     choices: int
 
     def draw(self, samples: int, height: int, width: int, chance: torch.Generator) -> Tensor:
-        """What is decided for each picture of an epoch, int64 (samples, choices)."""
+        """The random choices for each picture of an epoch, int64 (samples, choices)."""
         raise NotImplementedError
 
     def apply(self, pixels: Tensor, drawn: Tensor, mean: Tensor) -> Tensor:

@@ -170,7 +170,7 @@ def _share(cases: Sequence[Case], way: Way, seconds: float, barrier: Any, result
 
 
 def ways(compiled: bool) -> list[Way]:
-    """What is compared: each convolution in each precision, and what graphs, shared batches and compiling bring."""
+    """The variants to compare: each convolution in each precision; then without graphs, with one seed, compiled."""
     every = [Way(convolution, precision) for precision in PRECISIONS for convolution in CONVOLUTIONS]
     every += [Way(convolution, graphs=False) for convolution in CONVOLUTIONS]
     every += [Way(convolution, one_seed=True) for convolution in CONVOLUTIONS]
@@ -191,7 +191,7 @@ def leaks(case: Case, way: Way) -> bool:
 
 @dataclass
 class Findings:
-    """What was measured, by case; a key that is missing was left out for want of time."""
+    """All measurements, by case; a missing key was left out for lack of time."""
 
     lightning: dict[Case, float]
     processes: dict[tuple[Case, int], float]
@@ -200,7 +200,7 @@ class Findings:
     largest: dict[Case, int]
 
     def fastest(self, case: Case, members: int, precisions: Sequence[str] = ("fp32",)) -> Way:
-        """The way with the most samples per second, of those measured with several seeds; the usual one if none is."""
+        """The fastest way of those measured with several seeds; the default way if none was measured."""
         measured = {
             way: value
             for (of, way, size), value in self.populations.items()

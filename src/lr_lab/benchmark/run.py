@@ -67,7 +67,7 @@ class Case:
 
     @property
     def overrides(self) -> list[str]:
-        """Of the configuration of a run of ours."""
+        """Overrides for the configuration of a run of ours."""
         channels, size = (3, 32) if self.model == "cifar_cnn" else (1, 28)
         return [
             "data=random_images",
@@ -103,7 +103,7 @@ class Images(Dataset[tuple[Tensor, int]]):
 
 
 def loaders(data: InMemoryDataModule) -> tuple[DataLoader[Any], DataLoader[Any]]:
-    """What people write: shuffled batches to train on, batches of 256 to validate on."""
+    """Loaders as people write them: shuffled batches to train on, batches of 256 to validate on."""
     train = DataLoader(Images(data.train), batch_size=data.batch_size, shuffle=True)
     return train, DataLoader(Images(data.val), batch_size=256)
 
@@ -244,7 +244,7 @@ def fresh_data(config: dict[str, Any]) -> InMemoryDataModule:
 
 
 def synchronise(device: torch.device) -> None:
-    """Waits until the device has done what it was asked."""
+    """Waits until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -1,4 +1,4 @@
-"""What verdicts cost and how often they are false, by simulation through the engine that judges studies.
+"""The cost of verdicts and how often they are false, by simulation through the engine that judges studies.
 
 The claims are those of a study's file. Three questions, each with drawn results:
 - How often does a study carry a false verdict? All settings are as each claim's limit has them, so that any verdict is
@@ -128,7 +128,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Result:
-    """Of drawn studies: those with a false verdict, right verdicts per study, and runs as a part of all."""
+    """Results of drawn studies: those with a false verdict, right verdicts per study, and runs as a part of all."""
 
     studies: int
     false: int
@@ -137,7 +137,7 @@ class Result:
 
     @property
     def false_interval(self) -> tuple[float, float]:
-        """Of the share with a false verdict, 95% (Clopper & Pearson 1934)."""
+        """The 95% interval of the share with a false verdict (Clopper & Pearson 1934)."""
         bounds = stats.binomtest(self.false, self.studies).proportion_ci()
         return float(bounds.low), float(bounds.high)
 

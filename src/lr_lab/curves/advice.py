@@ -1,4 +1,4 @@
-"""What to try next: at most three things, each with its number, why, how to see that it helped, and the code."""
+"""Advice: at most three things to try next, each with its number, why, how to see that it helped, and the code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Advice:
 
 
 def advise(shape: Shape, diagnosis: Diagnosis, found: Sequence[Finding]) -> list[Advice]:
-    """Of the label and of the findings, the most pressing first; empty where nothing stands out."""
+    """Advice on the label and on the findings, the most pressing first; empty where nothing stands out."""
     by_kind = {finding.kind: finding for finding in found}
     advice: list[Advice] = []
     if "validation_not_finite" in by_kind:

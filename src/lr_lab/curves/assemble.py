@@ -1,4 +1,4 @@
-"""From a table of a log to the curves of its runs: runs told apart, rows of an epoch drawn together."""
+"""From a table of a log to the curves of its runs: rows are split into runs, and the rows of an epoch joined."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RAREST = 7  # validation is done at least every seventh epoch, or it is steps th
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person says about a log, where its reading is not to be trusted.
+    """Facts that a person gives about a log; they overrule the reading.
 
     Attributes:
         columns: column by role.
@@ -96,7 +96,7 @@ def _value(values: Mapping[str, float], columns: tuple[str, ...] | None) -> floa
 
 
 def _place(values: Mapping[str, float], columns: tuple[str, ...] | None) -> float | None:
-    """An epoch or step; NaN and infinity are none."""
+    """An epoch or step; None for NaN and infinity."""
     value = _value(values, columns)
     return value if value is not None and math.isfinite(value) else None
 

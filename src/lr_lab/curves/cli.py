@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def wishes(options: argparse.Namespace) -> Wishes:
-    """What the flags say about the log.
+    """The facts about the log that the flags give.
 
     Raises:
         UserError: a --column without "=", or fewer than two classes.

@@ -62,7 +62,7 @@ class Curve:
 
     @classmethod
     def of_history(cls, rows: Sequence[Mapping[str, Any]], classes: int | None, **more: Any) -> Curve:
-        """Of a run of this laboratory: a row per epoch, epochs counted from 0 in the history."""
+        """The curve of a run of this laboratory: a row per epoch, epochs counted from 0 in the history."""
         series: dict[str, Any] = {name: tuple(row.get(name) for row in rows) for name in SERIES}
         return cls(at=tuple(float(epoch) for epoch in range(1, len(rows) + 1)), classes=classes, **series, **more)
 

@@ -1,4 +1,4 @@
-"""What a training curve shows: one label with its evidence, how sure it is, and what else it could be."""
+"""The diagnosis of a training curve: one label with its evidence, its confidence and its alternatives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lr_lab.curves.thresholds import Thresholds
 from lr_lab.curves.verdicts import DIVERGED_RATIO, RULES, STRONGEST, loss
 
 LABELS = ("healthy", "crawling", "overfitting", "oscillating", "stuck", "collapsed", "diverged")
-NEAR = 0.6  # a rule that holds by this much of what it needs is named as an alternative
+NEAR = 0.6  # a rule with this part of the strength that it needs is named as an alternative
 FEW = 5  # with fewer points nothing is sure
 
 
@@ -55,11 +55,11 @@ def has_diverged(curve: Curve) -> bool:
 
 
 def diagnose(curve: Curve, thresholds: Thresholds | None = None) -> Diagnosis:
-    """What the losses of a run show; the first rule that holds decides.
+    """The label for the losses of a run; the first rule that holds decides.
 
     - diverged: as `has_diverged`.
     - collapsed: the training loss had come down, then went back up and stayed there.
-    - overfitting: the validation loss ends above its lowest, the training loss below what it was then.
+    - overfitting: the validation loss ends above its lowest, the training loss below its value at that time.
     - oscillating: the losses jump from epoch to epoch until the end.
     - crawling: the validation loss is still falling steadily at the end; or would be, had the rate not been lowered
       to almost nothing before the training loss had come down. The second needs the rates.

@@ -46,7 +46,7 @@ def _plain(value: float | None) -> float | str | None:
 
 
 def explain(curve: Curve, thresholds: Thresholds | None = None) -> Explanation:
-    """What a curve shows and what to try next."""
+    """Explains a curve: a diagnosis, and advice what to try next."""
     thresholds = thresholds or Thresholds()
     diagnosis = diagnose(curve, thresholds)
     shape = Shape.of(curve)

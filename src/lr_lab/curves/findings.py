@@ -1,4 +1,4 @@
-"""What else a curve shows beside its label: one rule, one function, each with its numbers and where they are."""
+"""Findings beside the label of a curve: each rule is one function and gives its numbers and their place."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class _Scan:
 
 
 def parse(text: str) -> Line:
-    """What a line tells; no values if it tells of no loss, accuracy, rate or step."""
+    """The contents of a line; no values if it has no loss, accuracy, rate or step."""
     head, bar = HEAD.search(text), bool(BAR.search(text))
     text = re.sub(r"(\w)\(([A-Za-z]+)\)", r"\1 \2", STAMP.sub(" ; ", text))  # "loss(val)" is "loss val"
     scan = _Scan(bar, bar and "/" in text, float(head[1] or head[2]) if head else None)

@@ -60,7 +60,7 @@ class Named:
 def words(name: str) -> tuple[str, ...]:
     """Lower-case words of a name: val_loss, valLoss, "Val Loss" and val/loss are the same two."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name)
-    # Accuracies are told apart by a digit: acc@1, top-1 and top_1 are acc1 and top1; mAP50-95 is map5095.
+    # Accuracies differ by a digit: acc@1, top-1 and top_1 are acc1 and top1; mAP50-95 is map5095.
     name = re.sub(r"(?i)\b(m?ap)_?@?(\d+)[-:_](\d+)", r"\1\2\3", name)
     name = re.sub(
         r"(?i)\b(acc|accuracy|prec|top|map|ap|recall|r|f)[@\s_-]*(\d+)(?![\d.])", r"\1\2", name.replace("_", " ")
@@ -73,7 +73,7 @@ def words(name: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def named(name: str) -> Named:
-    """What a column of this name holds."""
+    """The quantity that a column of this name holds."""
     tokens = words(name)
     bag = set(tokens)
     if not bag or bag & TIME:

@@ -91,7 +91,7 @@ def _split_of_part(name: str) -> str:
 
 
 def _of_classification(candidates: Sequence[str], names: Mapping[str, Named]) -> Sequence[str]:
-    """Of several losses without a total, those of the classes: accuracy and the loss of guessing belong to them."""
+    """The losses of the classes among several losses without a total: accuracy and the loss of guessing fit them."""
     if any(names[name].rank < 1 for name in candidates):
         return candidates
     return [name for name in candidates if set(names[name].parts) & CLASSIFICATION] or candidates

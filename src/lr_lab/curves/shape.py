@@ -1,4 +1,4 @@
-"""What the rules measure on a curve: where it starts and ends, how far it came, how much it swings."""
+"""Measurements on a curve that the rules use: its start and end, how far it fell, how much it swings."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Line:
         return self.values.index(min(self.values))
 
     def near(self, at: float) -> float:
-        """The last value up to a place; the first if there is none."""
+        """The last value up to a place; without one, the first value."""
         before = [value for place, value in zip(self.at, self.values, strict=True) if place <= at]
         return before[-1] if before else self.values[0]
 
@@ -129,7 +129,7 @@ class Shape:
 
     @cached_property
     def lowest(self) -> float:
-        """The lowest loss. One lucky validation is none; a training loss is a mean over an epoch already."""
+        """The lowest loss. One lucky validation does not count; a training loss is a mean over an epoch already."""
         if not self.comparable:
             return min(self.train.values)
         return min(*self.train.values, *(self.val.smoothed if len(self.val) > 2 else self.val.values))

@@ -42,7 +42,7 @@ class Source:
 
     @cached_property
     def text(self) -> str:
-        """The content as text without colour codes; bytes that are no UTF-8 become a replacement sign."""
+        """The content as text without colour codes; bytes that are not UTF-8 become a replacement sign."""
         if self.data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             text = self.data.decode("utf-16", errors="replace")
         else:

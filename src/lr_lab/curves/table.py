@@ -1,4 +1,4 @@
-"""What every reader makes of a log: rows of named numbers in the order of the file."""
+"""The table that every reader makes of a log: rows of named numbers in the order of the file."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from lr_lab.errors import UserError
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Of the rules; conf/analysis/default.yaml says what each is for, and holds the same values."""
+    """The thresholds of the rules; conf/analysis/default.yaml explains each one and holds the same values."""
 
     learned: float = 0.05
     collapse: float = 0.2

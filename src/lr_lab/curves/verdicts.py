@@ -18,7 +18,7 @@ from lr_lab.curves.thresholds import Thresholds
 # A run whose training loss ends above this multiple of where it started has diverged.
 DIVERGED_RATIO = 10.0
 STRONGEST = 9.0
-UNSEEN = 2e-4  # a fall by less of itself is none that a person sees; the loss of a dead network falls so
+UNSEEN = 2e-4  # a person does not see a smaller relative fall; the loss of a dead network falls this little
 SHORT = 8  # runs of fewer points are not smoothed
 
 
@@ -92,7 +92,7 @@ def _left_its_start(shape: Shape, thresholds: Thresholds) -> bool:
 
 
 def overfitting(shape: Shape, thresholds: Thresholds) -> Verdict | None:
-    """The validation loss ends above its lowest, the training loss below what it was then."""
+    """The validation loss ends above its lowest, the training loss below its value at that time."""
     if not shape.has_both or not has_learned(shape, thresholds):
         return None
     val = shape.val

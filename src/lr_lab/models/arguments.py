@@ -1,4 +1,4 @@
-"""What every network's constructor asks of its arguments."""
+"""Checks of the arguments that all networks share."""
 
 from typing import Any
 

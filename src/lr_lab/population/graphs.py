@@ -63,7 +63,7 @@ class Graphed:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            log.warning("CUDA graphs do not work here; training is slower without them: %s", first_line(error))
+            log.warning("CUDA graphs do not work here, so training is slower: %s", first_line(error))
             self._enabled = False
             self._graphs.clear()
         else:

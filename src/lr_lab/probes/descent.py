@@ -18,7 +18,7 @@ MOST_WEIGHTS = 16
 
 
 class Descent(Probe):
-    """Where the weights are, how the loss curves there, and how far its minimum is.
+    """The weights, the curvature of the loss there, and the distance to its minimum.
 
     weight/<i>: the weights in the order of the network's parameters.
     curvature/<i>: eigenvalues of the Hessian of the loss on the probe batch, ascending.
@@ -59,7 +59,7 @@ class Descent(Probe):
         values = _numbered("weight", weights)
         if not hessian.isfinite().all():
             return values | _numbered("curvature", torch.full_like(weights, torch.nan)) | {"distance": float("nan")}
-        # Eigenvalues that are rounding of the weights' type are none.
+        # Eigenvalues below the rounding of the weights' type count as 0.
         rounding = len(weights) * torch.finfo(weights.dtype).eps
         step = torch.linalg.pinv(hessian, rtol=rounding, hermitian=True) @ gradient.double().cpu()
         return values | _numbered("curvature", torch.linalg.eigvalsh(hessian)) | {"distance": step.norm().item()}

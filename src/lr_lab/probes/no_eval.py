@@ -1,4 +1,4 @@
-"""What validation would say if nobody had called `eval()`: a common mistake, measured beside the right numbers."""
+"""Validation as it would be if nobody had called `eval()`: a common mistake, beside the right numbers."""
 
 from __future__ import annotations
 

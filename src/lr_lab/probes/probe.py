@@ -1,4 +1,4 @@
-"""What every probe shares: a fixed batch, once every few epochs, and no trace left in the training."""
+"""The base of all probes: they measure on a fixed batch every few epochs and leave the training untouched."""
 
 from __future__ import annotations
 

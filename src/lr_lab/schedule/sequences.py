@@ -47,7 +47,7 @@ def _cosine(start: float, end: float, fraction: float) -> float:
 
 
 class Sequence(ABC):
-    """What every sequence is; ``name`` is the word a person types for it."""
+    """The base of all sequences; ``name`` is the word a person types."""
 
     name: str
 
@@ -351,7 +351,7 @@ class TorchScheduler(Sequence):
     ``TorchScheduler(0.1, "torch.optim.lr_scheduler.StepLR", step_size=10)``. A scheduler that names its rates
     itself (``max_lr`` of OneCycleLR, ``base_lr`` of CyclicLR) starts from those and not from ``lr``.
 
-    Raises ValueError for a class that is no scheduler, for options it does not take, for schedulers that take
+    Raises ValueError for a class that is not a scheduler, for options it does not take, for schedulers that take
     functions or other schedulers or decide by themselves, and for one that would also move the momentum.
     """
 

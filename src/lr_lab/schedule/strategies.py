@@ -8,8 +8,8 @@ finite raises nothing and never enters a state.
 Besides being called, a strategy tells
 
 - ``name``: the word a person types;
-- ``per_step``: the next rate is taken after every optimizer step, and what it answers after an epoch does not count;
-- ``reads_loss``: whether the loss decides; without, the strategy is asked after every epoch, validated or not;
+- ``per_step``: the next rate is taken after every optimizer step, and its answers after an epoch do not count;
+- ``reads_loss``: whether the loss decides; if not, the strategy is asked after every epoch, validated or not;
 - ``monitor``: the name under which a LightningModule logs the loss that the strategy reads;
 - ``baseline``: with ``untrained`` it is first asked with epoch = -1 and the untrained network's loss;
 - ``most_advances(epochs, steps_per_epoch)``: how many positions of the sequence a run of that length can pass
@@ -29,7 +29,7 @@ State = dict[str, float]
 
 
 class Strategy(ABC):
-    """What every strategy is; unless it says otherwise, it is asked by epoch and needs no baseline."""
+    """The base of all strategies. By default a strategy is asked by epoch and needs no baseline."""
 
     name: str
     per_step = False
@@ -119,7 +119,7 @@ class Plateau(Strategy):
     """Advance when the loss has not improved for more than ``patience`` epochs, as ReduceLROnPlateau decides.
 
     An improvement is a loss below best * (1 - threshold) (``threshold_mode`` rel) or best - threshold (abs).
-    After an advance, ``cooldown`` epochs are not counted. A loss that is not finite is no improvement.
+    After an advance, ``cooldown`` epochs are not counted. A loss that is not finite does not count as an improvement.
     """
 
     name = "plateau"

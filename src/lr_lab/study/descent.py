@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import isnan, log, nan
 
-# The error has arrived when this part of it is left.
+# The weights have arrived when this part of the initial error is left.
 ARRIVED = 0.01
 # Float32 keeps seven digits: distances below this part of the first are rounding.
 _RESOLVED = 1e-4
@@ -59,6 +59,6 @@ def arrival_step(distances: Sequence[float]) -> float | None:
     measured = [(step, distance) for step, distance in enumerate(distances) if not isnan(distance)]
     for (step, before), (later, after) in pairwise(measured):
         if after <= goal:
-            # A decay to nothing is none: it was over with that step.
+            # An error of 0 gives no rate of decay: the descent ended with that step.
             return step + (later - step) * log(before / goal) / log(before / after) if after else float(later)
     return None

@@ -1,4 +1,4 @@
-"""What the seeds say of single settings and of pairs: estimates, comparisons and winners, for tables and advice.
+"""The evidence of the seeds on settings and on pairs: estimates, comparisons and winners, for tables and advice.
 
 A series maps each seed to the value that a setting reached with it. Settings share their seeds, and with a seed the
 initial weights and the batches, so tests are made on the differences within a seed. Uncertainty is over seeds, for the
@@ -64,7 +64,7 @@ class Verdict:
 
 
 def estimate(series: Series) -> Estimate:
-    """Centre and 95% interval of one setting over its measured seeds; ValueError if there is none."""
+    """Centre and 95% interval of one setting over its measured seeds; ValueError without one."""
     sample = _sample(series, dict.fromkeys(series, 0.0))
     if not sample.seeds:
         raise ValueError("There is no measured value to take a mean of.")
@@ -86,7 +86,7 @@ def on_shared_seeds(candidates: Mapping[str, Series]) -> dict[str, Series]:
 
 
 def centres(candidates: Mapping[str, Series]) -> dict[str, float]:
-    """Of each candidate, over the seeds that all share; nan for one that nothing was measured of."""
+    """The centre of each candidate, over the seeds that all share; nan for a candidate without a measurement."""
     measured = {name: series for name, series in candidates.items() if series}
     shared = on_shared_seeds(measured) if measured else {}
     return dict.fromkeys(candidates, nan) | {name: estimate(series).centre for name, series in shared.items()}

@@ -35,7 +35,7 @@ FARTHEST = 10
 
 @dataclass(frozen=True)
 class Look:
-    """What one look did: the claims that it decided or set aside, and the settings that are trained no further.
+    """The outcome of one look: the claims that it decided or set aside, and the settings that it stops.
 
     `spent` is the part of the 5% that is spent by then.
     """
@@ -109,7 +109,7 @@ class Table:
         return list(self.seeds[: min(count, self._most.get(setting, count))])
 
     def missing(self, settings: Iterable[str], count: int) -> dict[str, list[int]]:
-        """What a look at so many seeds still waits for."""
+        """The values that a look at so many seeds still waits for."""
         lacking = {s: [seed for seed in self.wanted(s, count) if seed not in self._runs.get(s, ())] for s in settings}
         return {setting: seeds for setting, seeds in lacking.items() if seeds}
 

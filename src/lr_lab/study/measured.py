@@ -79,7 +79,7 @@ def _has(table: pd.DataFrame, columns: Sequence[str]) -> bool:
 def _with_probes(results: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
     """The results with what each probe measured last."""
     by_run = histories.groupby("run")
-    # What was measured before a loss broke does not stand for the end.
+    # A value measured before a loss broke does not describe the end.
     ends = by_run.tail(1).set_index("run")[["train_loss", "val_loss"]]
     unbroken = np.isfinite(ends.astype(float)).all(axis=1)
     probed = [column for column in histories if column not in ("run", *HISTORY_COLUMNS)]

@@ -1,4 +1,4 @@
-"""What the history of a run tells: the functions behind metrics. Values that are not finite broke a loss."""
+"""The functions behind metrics: each reads the history of a run. A value that is not finite broke a loss."""
 
 from __future__ import annotations
 

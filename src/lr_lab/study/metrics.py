@@ -42,7 +42,7 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """Of a value in a table; "" for a count and for a number without one."""
+        """The unit of a value in a table; "" for a count and for a number without one."""
         return "points" if self.gap else "%" if self.fraction else ""
 
     @property

@@ -1,4 +1,4 @@
-"""How a run lost what it had learned, and what the plateau is like that it ended on: from its history and probes.
+"""How a run lost its accuracy and how flat the plateau is on which it ended, from its history and probes.
 
 The high learning rate question asks why a loss jumps up and never comes back. Its answer: the network sits where the
 gradient is close to zero. These numbers say how much was lost, how unstable the rate was before, and how flat it is
@@ -23,13 +23,13 @@ def whole_network(histories: pd.DataFrame) -> pd.DataFrame:
     dead_units: share of dead units in the layer that has most of them.
     sharpness_to_limit: sharpness, for Adam the preconditioned, over the optimizer's stability limit at its rate.
 
-    An epoch that was not measured, or whose network's outputs were no numbers, stays empty; a probe that did not run
+    An epoch stays empty if it was not measured or if the network's outputs were NaN; a probe that did not run
     adds no column.
     """
     added = {}
     if len((norms := histories.filter(like="gradient_norm/")).columns):
         added["probe_gradient"] = np.sqrt((norms**2).sum(axis=1, min_count=1))
-        # What is no number is not below 0, so that a broken network seems to have no dead unit.
+        # NaN <= 0 is False, so a diverged network would seem to have no dead units; blank those rows.
         added["dead_units"] = histories.filter(like="dead_units/").max(axis=1).where(norms.notna().any(axis=1))
     if {"sharpness", "stability_limit"} <= set(histories):
         preconditioned = histories.get("preconditioned_sharpness", pd.Series(math.nan, index=histories.index))
@@ -57,7 +57,7 @@ def sharpest(history: pd.DataFrame) -> float:
 
 
 def of_plateau(history: pd.DataFrame) -> dict[str, Any]:
-    """Of a run that has collapsed: how flat it is where it ended.
+    """How flat the loss is where a collapsed run ended.
 
     plateau_gradient: `probe_gradient` at the end, over that up to the epoch of the lowest training loss; both means.
     plateau_dead_units: mean of `dead_units` at the end.

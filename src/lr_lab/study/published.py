@@ -1,4 +1,4 @@
-"""What a document's own numbers give away."""
+"""Facts that the published numbers of a document imply."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A race: which of many settings is best, with those dropped on the way that surely are not.
+"""A race finds the best of many settings and drops, on the way, those that surely are not the best.
 
-At each look a setting is dropped if another one is surely better. What is left contains the best setting with a chance
-of at least 95%, over all looks (a subset selection as Gupta's 1965, after each block as in F-race, Birattari et al.
-2002, with one error for the whole race). Each setting is tested against the K - 1 rivals that are left (Bonferroni); no
+At each look a setting is dropped if another one is surely better. The best setting is left at the end with a chance of
+at least 95%, over all looks (a subset selection as Gupta's 1965, after each block as in F-race, Birattari et al. 2002,
+with one error for the whole race). Each setting is tested against the K - 1 rivals that are left (Bonferroni); no
 correction is needed for the number of settings, because only dropping the best one is an error. With a margin the race
 also ends when one setting is surely at most that much worse than every other that is left.
 """

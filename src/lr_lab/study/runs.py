@@ -34,10 +34,10 @@ from lr_lab.study import plateau
 from lr_lab.study.metrics import METRICS
 
 DEFAULT_TOLERANCE = 0.01
-# What advice wants to know of a run's configuration, whether runs differ in it or not.
+# The columns of a run's configuration that advice reads, whether runs differ in them or not.
 _ADVISED_ON = ("model.dropout",)
 
-# What is computed with, beside the metrics.
+# Columns beside the metrics that take part in computations.
 _NUMBERS = ("seed", "lr", "epochs", "batch_size", "momentum", "weight_decay", "wall_seconds", "train_samples")
 
 
@@ -96,7 +96,7 @@ def read_runs(study: Path, tolerance: float | None = None, told_by: Collection[s
     Args:
         study: the folder.
         tolerance: of convergence; None: that of the configurations, one of each dataset and network.
-        told_by: the columns that settings and notices are told by; those that results lack come from the configuration.
+        told_by: columns that select settings and notices; those that results lack come from the configuration.
 
     Raises:
         UserError: there is no run with a result.
@@ -125,7 +125,7 @@ def _scalar(value: Any) -> Any:
 
 
 def _configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder], told_by: Collection[str]) -> pd.DataFrame:
-    """What else to know of the runs' configurations.
+    """Further columns from the runs' configurations.
 
     The columns asked for, those that advice needs, and what tells apart runs whose results say the same of their
     setting: data.limit, say.
@@ -219,7 +219,7 @@ def read_table(file: Path) -> Runs:
                 "give one, or leave it empty."
             )
     if not (results["seed"] % 1 == 0).all():
-        raise UserError(f"{file} has a seed that is no whole number; give every run its seed.")
+        raise UserError(f"{file} has a seed that is not a whole number; give every run its seed.")
     if "run" not in results:
         results.insert(0, "run", [f"row {number}" for number in range(1, len(results) + 1)])
     return Runs(results)

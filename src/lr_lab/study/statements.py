@@ -109,7 +109,7 @@ class Contrasts:
         ]
 
     def samples(self, values: np.ndarray) -> dict[Row, Sample]:
-        """Of every row; its kin lend their spread.
+        """The spread of every row; its kin lend theirs.
 
         Args:
             values: (cells, seeds), `inf` and `nan` as above.
@@ -123,7 +123,7 @@ class Contrasts:
         }
 
     def means(self, values: np.ndarray) -> dict[Row, float]:
-        """Of one value per cell, such as the paper's numbers."""
+        """The statement's rows for one value per cell, such as the paper's numbers."""
         return dict(zip(self.rows, self._differences(values[:, None])[:, 0].tolist(), strict=False))
 
     def _differences(self, values: np.ndarray) -> np.ndarray:
@@ -221,7 +221,7 @@ class Sample:
         return Foreseen(self.centre + moved, self.spread, max(seeds, 2), isfinite(self.usual))
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Of a mean by t, of a median by order statistics, of a share exactly; open where seeds give no bound."""
+        """The interval: a mean by t, a median by order statistics, a share exactly; open where seeds give no bound."""
         if self.is_share and self.seeds:
             hits = stats.binomtest(int((self.values > 0).sum()), self.seeds).proportion_ci(level)
             share = self.values.mean() - (self.values > 0).mean()

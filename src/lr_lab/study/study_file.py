@@ -49,7 +49,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Notice:
-    """What a reader must know first, where it applies.
+    """A warning that a reader must see first, where it applies.
 
     Attributes:
         says: the sentence.
@@ -74,7 +74,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Study:
-    """What a report needs to know beyond the runs themselves.
+    """A study: everything that a report needs beyond the runs themselves.
 
     Attributes:
         source: the document, for a study that follows one.
@@ -83,7 +83,7 @@ class Study:
         machine: overrides of every sweep that depend on the machine.
         first_seed: seeds count up from it.
         looks: numbers of seeds after which claims are judged; none: once, on all seeds there are.
-        budget: what it may cost at most: `seeds`, `hours`, or both.
+        budget: the most that it may cost: `seeds`, `hours`, or both.
         claims: name -> place, says, test and its arguments; see claims.py.
         answers: name of the claim or metric that answers the question, or several; none: the best setting does.
         where: what all runs of the study have in common, part of every setting's `where`.
@@ -151,7 +151,7 @@ class Study:
 
     @property
     def most_seeds(self) -> dict[str, int]:
-        """Setting -> how many seeds it gets at most, for those that a sweep limits."""
+        """Setting -> the most seeds that it gets, for settings that a sweep limits."""
         return {setting.name: setting.seeds for setting in self.settings if setting.seeds is not None}
 
     @property
@@ -161,7 +161,7 @@ class Study:
 
     @property
     def benchmarks(self) -> list[Setting]:
-        """What the others are held against: the benchmark with its group, or alone where all are one group."""
+        """The benchmark that the others are compared with: named with its group, or alone if all are one group."""
         if self.benchmark is None:
             return []
         benchmark = self.setting(self.benchmark)
@@ -208,7 +208,7 @@ def read_study(conf: Path, name: str) -> Study | None:
     study = Study(name=name, training=training, tolerance=tolerance, **content)
     _check_numbers(str(file), study)
     if study.benchmark not in {None, *(setting.name for setting in settings)}:
-        raise UserError(f"{file}: benchmark={study.benchmark} is none of its settings; name one of them.")
+        raise UserError(f"{file}: benchmark={study.benchmark} is not one of its settings; name one of them.")
     answers = [study.answers] if isinstance(study.answers, str) else study.answers
     if study.answers and (unknown := [name for name in answers if name not in study.claims and name not in METRICS]):
         raise UserError(f"{file}: answers={unknown[0]} is neither one of its claims nor a metric; name one of them.")
@@ -242,7 +242,7 @@ def _check_numbers(file: str, study: Study) -> None:
 def discover(name: str, results: pd.DataFrame) -> Study:
     """The study of a folder of runs that no file describes: a setting for each combination of what varies."""
     keys: list[str] = []
-    # What else varies only says the same again, such as Adam's lack of a momentum.
+    # Other columns that vary repeat the same difference, such as Adam's lack of a momentum.
     for key in [*(key for key in SETTING_KEYS if key != "seed"), *config_columns(results)]:
         if key in results and _combinations(results, [*keys, key]) > _combinations(results, keys):
             keys.append(key)

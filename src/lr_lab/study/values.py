@@ -17,7 +17,7 @@ from lr_lab.study.study_file import Study
 
 
 class Values:
-    """What each setting reached with each seed, metric by metric; what claims are tested on.
+    """The value of each metric for each setting and seed; claims are tested on these values.
 
     Args:
         results: rows with `setting`, `seed`, `status` and the metrics.
@@ -48,7 +48,7 @@ class Values:
             UserError: the results have no such column.
         """
         from_history = metric in METRICS and METRICS[metric].from_history
-        # What a document says nothing of, such as a probe's column (with a slash), is no mistake of its table.
+        # A document may lack numbers for a metric, such as a probe's column (with a slash); its table is not wrong.
         if metric not in self.metrics and (from_history or "/" in metric or not self._censored):
             return {}
         if metric not in self.metrics:
@@ -87,6 +87,8 @@ class Values:
             # A name may have brackets, which would be a class of letters in a pattern: betas=[0.9, 0.99].
             stands_for = {pattern} & {*self.settings} or {*fnmatch.filter(self.settings, pattern)}
             if not stands_for:
-                raise UserError(f"{pattern} is no setting of the study; there are {', '.join(self.settings)}.")
+                raise UserError(
+                    f"{pattern} is not a setting of the study; its settings are {', '.join(self.settings)}."
+                )
             found |= stands_for
         return [name for name in self.settings if name in found]

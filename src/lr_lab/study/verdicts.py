@@ -1,4 +1,4 @@
-"""What the seeds so far say of one claim, and of the claims of a study together.
+"""The evidence of the seeds so far for one claim, and for the claims of a study together.
 
 A claim can be wrong in two directions, so it has three verdicts: its lead lies above zero, below zero, or closer to
 zero than the margin that matters (two one-sided tests, Schuirmann 1987). The third costs nothing: where it is false, it
@@ -64,7 +64,7 @@ class Verdict:
 
 
 class Tested(Protocol):
-    """What a row's p-values are asked of."""
+    """The question behind a row's p-values."""
 
     def p_above(self, bound: float = 0.0) -> float: ...
 

@@ -54,7 +54,7 @@ CONDITIONS: dict[str, Callable[[], bool]] = {
 
 @dataclass(frozen=True)
 class Limit:
-    """What may be spent: hours of all runs together, seeds per setting, and those beyond what a setting has now."""
+    """The limits of a study: hours of all runs together, seeds per setting, and seeds beyond those it has now."""
 
     hours: float = inf
     seeds: int | None = None
@@ -147,7 +147,7 @@ def train_until_decided(
 
 
 def hours(budget: Any) -> float:
-    """Of `6h`, `20min` or `90s`; a plain number counts as hours; None is without end."""
+    """Hours from `6h`, `20min` or `90s`; a plain number counts as hours; None means no limit."""
     if budget is None:
         return inf
     found = re.fullmatch(r"(\d+\.?\d*)\s*(h|min|s)?", str(budget).strip())

@@ -62,7 +62,7 @@ class LocalLauncher(SweepLauncher):
         """Starts the server of processes and checks that all runs can be built; the environment of each slot.
 
         Args:
-            modules: for the server to import, beside those that every run needs.
+            modules: the server imports them beside those that every run needs.
         """
         start_server([*PRELOAD, *modules], set().union(*map(parts_of, configs)))
         with console.status("Starting: torch is imported once, for all runs."):

@@ -1,4 +1,4 @@
-"""What a person at a terminal reads while a study is trained: looks, cost, and why it ends."""
+"""The text at a terminal while a study is trained: looks, cost, and the reason why it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lr_lab.study.verdicts import Verdict
 
 
 def say_look(look: Look, verdicts: Mapping[str, Verdict]) -> str:
-    """One look: what it decided, and which settings are trained no further."""
+    """One look: the claims that it decided, and the settings that it stops."""
     lines = [f"Look at {look.seeds} seeds; by now {look.spent:.0%} of the 5% is spent that verdicts may be false:"]
     lines += [f"  {verdicts[claim].verdict}: {claim}" for claim in look.decided]
     lines += [] if look.decided else ["  no claim is decided"]
@@ -21,7 +21,7 @@ def say_look(look: Look, verdicts: Mapping[str, Verdict]) -> str:
 
 
 def say_cost(outcome: Outcome, hours: float | None) -> str:
-    """What the next look costs, and what the open claims are expected to take."""
+    """The cost of the next look, and the expected cost of deciding the open claims."""
     runs = sum(map(len, outcome.missing.values()))
     time = "" if hours is None else f", about {_time(hours)} here"
     look = f"The look at {outcome.next_look} seeds" if outcome.next_look else "A first look"

@@ -28,7 +28,7 @@ class PopulationLauncher(LocalLauncher):
         graphs: whether a GPU runs blocks of steps as CUDA graphs.
         compiled: whether the networks go through torch.compile.
         max_members: of a population; None: as many as fit into the memory of a GPU.
-        local: as of LocalLauncher.
+        local: arguments of LocalLauncher.
     """
 
     def __init__(

@@ -35,7 +35,7 @@ class Progress:
     """The states of a sweep's runs. A context manager, inside which the display is shown.
 
     Args:
-        runs: of the sweep; those that are finished have ended already.
+        runs: all runs of the sweep; finished ones count as ended.
         slots: runs at a time.
         console: where to show it.
         max_failures: the sweep stops after this many failed runs.
@@ -122,7 +122,7 @@ class Progress:
         self._display.say(text)
 
     def refresh(self) -> None:
-        """Brings the display up to date. Of the runs that are trained as one it shows the first."""
+        """Brings the display up to date. It shows the first run of each population."""
         shown: dict[Place, Run] = {}
         for run, place in self._places.items():
             shown.setdefault(place, run)

@@ -1,4 +1,4 @@
-"""What a sweep asks of a Slurm cluster for each of its jobs."""
+"""The resources that a sweep asks of a Slurm cluster for each job."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Refused(UserError):
 
 @dataclass(frozen=True)
 class JobState:
-    """The state that squeue gives, such as RUNNING, and its reason; "None" if there is no reason."""
+    """The state that squeue gives, such as RUNNING, and its reason; "None" without a reason."""
 
     name: str
     reason: str

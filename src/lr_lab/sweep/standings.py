@@ -72,7 +72,7 @@ def _may_be_best(series: Mapping[str, Series], metric: str) -> list[str]:
 
 
 def verdict(found: Standings) -> str:
-    """What the seeds say of the best setting, in a sentence; "" if there is nothing to compare."""
+    """A sentence on how sure the seeds are of the best setting; "" if there is nothing to compare."""
     label, count, seeds = METRICS[found.metric].label, len(found.order), f"{found.seeds} seeds"
     if count < 2:
         return ""

@@ -1,4 +1,4 @@
-"""What a reader of one format is."""
+"""The interface of a reader of one format."""
 
 from __future__ import annotations
 

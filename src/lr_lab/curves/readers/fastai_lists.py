@@ -1,4 +1,4 @@
-"""What fastai prints outside of a notebook: a bracketed row an epoch, without names, with the time at its end."""
+"""Rows that fastai prints outside of a notebook: one bracketed row an epoch, without names, the time at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training loops print: words and numbers on lines, among time stamps, progress bars and warnings.
+"""The output of training loops: words and numbers on lines, among time stamps, progress bars and warnings.
 
 Also Keras' bar, Lightning's bar and Hugging Face's printed dictionaries: all of them are words before numbers.
 """
@@ -72,7 +72,7 @@ def _lines(lines: Iterable[str]) -> Iterable[Line]:
 
 
 def _last_of_bars(lines: Sequence[Line]) -> list[Line]:
-    """Of the drawings of one progress bar, the last."""
+    """The last drawing of each progress bar."""
     kept: list[Line] = []
     last = -1  # place of the drawing before, while nothing but empty lines follows it
     for line in lines:
