@@ -95,7 +95,7 @@ def _face(text: str, where: str) -> np.ndarray:
     """uint8 (48, 48)."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # numpy's word for text that is no number
+            warnings.simplefilter("error", DeprecationWarning)  # numpy warns so of text that is not a number
             values = np.fromstring(text, np.int64, sep=" ")
     except (ValueError, DeprecationWarning) as error:
         raise UserError(f"{where}: pixels has something that is not a whole number; correct the row.") from error

@@ -1,4 +1,4 @@
-"""A stand-in for FER2013 where Kaggle's file cannot be had: as many real pictures of its size and number of classes."""
+"""A stand-in for FER2013 where Kaggle's file is missing: as many real pictures of its size and number of classes."""
 
 from __future__ import annotations
 

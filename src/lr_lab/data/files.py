@@ -121,7 +121,7 @@ def _save(folder: Path, stem: str, arrays: Decoded) -> bool:
             with aside.open("wb") as file:
                 np.save(file, array)
             aside.replace(folder / f"{stem}.{name}.npy")
-    except OSError:  # a full disk is no reason not to train
+    except OSError:  # training works without the copy, for example on a full disk
         aside.unlink(missing_ok=True)
         return False
     return True

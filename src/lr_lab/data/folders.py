@@ -73,7 +73,7 @@ class Found:
 
 
 def role(name: str) -> Role | None:
-    """What a folder's name says of its part in the data, in any common spelling; None if it names no part.
+    """The part of the data that a folder's name stands for, in any common spelling; None if it names no part.
 
     "training_set", "TrainSet", "trainset" and "train2017" are all ("train", {}); "test_train" is None.
     """
@@ -279,7 +279,7 @@ def left_out(root: Path, unused: Sequence[Path], others: Sequence[Path]) -> list
 
 
 def _kinds(files: Sequence[Path]) -> str:
-    """What files there are: "3 files: 2 .txt, 1 .heic"."""
+    """The files in words: "3 files: 2 .txt, 1 .heic"."""
     counts = Counter(path.suffix.lower() or "without a suffix" for path in files)
     kinds = listed([f"{count} {suffix}" for suffix, count in counts.most_common()])
     return f"{len(files)} file{'s' if len(files) > 1 else ''}: {kinds}"

@@ -1,4 +1,4 @@
-"""What every dataset shares: two splits held in memory, cut into batches by index.
+"""The base of all datasets: two splits held in memory, cut into batches by index.
 
 No sample passes through a Python transform: a batch is one gather, one conversion and one normalisation.
 """
@@ -284,7 +284,7 @@ class InMemoryDataModule(pl.LightningDataModule):
 
     @property
     def channels(self) -> int:
-        """Of a picture; known before anything is decoded."""
+        """Channels of a picture; known before anything is decoded."""
         return self.input_shape[0]
 
     @property

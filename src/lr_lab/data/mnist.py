@@ -18,7 +18,7 @@ from lr_lab.errors import UserError
 
 
 class Content(NamedTuple):
-    """What tells one dataset of 28x28 pictures from others: samples of each class, and all training pixels added up."""
+    """The marks of one dataset of 28x28 pictures: samples of each class, and the sum of all training pixels."""
 
     train: tuple[int, ...]
     test: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""What a picture means, decided once for a whole set.
+"""The meaning of pixels, decided once for a whole set of pictures.
 
 - Pictures of 8 bits a channel are what Pillow makes of them in colour or grey. Transparency is laid on white.
 - Pictures of one channel with more than 8 bits (16 bits, signed, 32 bits, fractions) are all brought to 0 to 255 on one
@@ -185,7 +185,7 @@ def _unreadable(broken: Sequence[tuple[Path, str]], count: int) -> UserError:
 
 
 def _reason(file: Path, error: Exception) -> str:
-    """What the file is, if it is not a picture; else what is wrong with it."""
+    """The kind of a file that is not a picture, or the fault of a picture."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, Image.DecompressionBombError):

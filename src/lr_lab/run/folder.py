@@ -1,7 +1,7 @@
-"""What a run leaves on disk, shared by all that touch runs: identity, names, whole-file writing, reading.
+"""The files of a run: identity and name of its folder, writing files whole, reading them.
 
 A run lives in ``<output_dir>/<study>/<run>/``. Its name is a function of its configuration, so the same
-configuration finds its own folder again and two different ones never meet. A file is there whole or not at all.
+configuration finds its own folder again and different ones never share a folder. Files are written whole or not at all.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 
-# What a finished sweep need not train again.
+# A sweep does not train runs again that ended so.
 FINISHED = ("completed", "diverged")
 
-# Where a run happens and what it is called do not shape its result. Everything else in the configuration does.
+# Place and names of a run do not shape its result. Everything else in the configuration does.
 _NOT_IDENTITY = {
     None: {"study", "output_dir", "names", "analysis", "init_from"},
     "data": {"root", "block_size"},
@@ -49,7 +49,8 @@ _NOT_IDENTITY = {
 }
 
 
-# Keys that came later, with the value that changes nothing: left out then, so that earlier runs keep their names.
+# Keys that were added later, with the value that means "off". The identity leaves them out at that value, so that
+# earlier runs keep their names.
 _OFF: dict[str, Any] = {"augment": {}}
 
 
@@ -71,7 +72,7 @@ def flat_configuration(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """The values of nested mappings with their paths; of the top level only `init_from`."""
+    """The values of nested mappings with their paths; from the top level only `init_from`."""
     items: list[tuple[str, Any]] = []
     for key, value in config.items():
         if isinstance(value, Mapping):
@@ -82,7 +83,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What runs of the same result share: what shapes them, and `init_from` by its content, not by its path.
+    """Runs with the same identity have the same result. `init_from` counts by its content, not by its path.
 
     Raises:
         UserError: the file named by `init_from` cannot be read.
@@ -100,7 +101,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits that stand for the identity; 1 and 1.0 are the same number."""
+    """A hash of the identity, sixteen hexadecimal digits; 1 and 1.0 count as the same number."""
     text = json.dumps(_canonical(identity(config)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -116,7 +117,7 @@ def _canonical(value: Any) -> Any:
 
 
 def run_path(config: Mapping[str, Any]) -> Path:
-    """The folder of a run: what a person looks for in words, what makes it unique in eight digits."""
+    """The folder of a run: words that a person looks for, then eight digits that make it unique."""
     names = config["names"]
     words = [names["data"], names["model"], names["optimizer"], f"lr{config['lr']:g}"]
     words += [names["sequence"], names["strategy"], f"seed{config['seed']}", config_hash(config)[:8]]
@@ -174,7 +175,7 @@ class RunFolder:
         self.inputs_file = self.path / "inputs.json"
         self.log_file = self.path / "train.log"
         self.checkpoint_file = self.path / "checkpoints" / "last.ckpt"
-        # One epoch older; only while the run trains, in case the newest is spoiled by what killed the run.
+        # One epoch older, kept while the run trains: a killed process may have spoiled the newest.
         self.previous_checkpoint_file = self.path / "checkpoints" / "previous.ckpt"
 
     @contextlib.contextmanager
@@ -199,7 +200,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def training(self, config: Mapping[str, Any], blank: Mapping[str, Any]) -> Iterator[None]:
-        """For the one process that trains this run: holds its lock, keeps its log, records its failure.
+        """Holds the lock of the run, keeps its log and records its failure, for the process that trains it.
 
         Args:
             config: the resolved configuration.
@@ -226,7 +227,7 @@ class RunFolder:
                 raise
 
     def record_failure(self, blank: Mapping[str, Any], reason: str) -> None:
-        """Marks the run as failed, for a reason, and leaves what is known of it."""
+        """Marks the run as failed, with the reason, and keeps the rest of its result."""
         self.write_result({**(self.result() or blank), "status": "failed", "error": reason})
 
     @contextlib.contextmanager
@@ -236,7 +237,7 @@ class RunFolder:
         except OSError as error:
             raise _unwritable(self.log_file, error) from error
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        # A process that trains several runs at once says by `run` whose log a line belongs to; without, to all.
+        # Records carry `run` when one process trains several runs; records without it go to every log.
         handler.addFilter(lambda record: getattr(record, "run", self.path) == self.path)
         root = logging.getLogger()
         root.addHandler(handler)
@@ -248,7 +249,7 @@ class RunFolder:
             handler.close()
 
     def _remove_leftovers(self) -> None:
-        """Files that a killed process was still writing aside."""
+        """Removes files that a killed process was still writing aside."""
         for folder in (self.path, self.checkpoint_file.parent):
             for leftover in folder.glob(".*.[0-9]*"):
                 leftover.unlink()
@@ -278,7 +279,7 @@ class RunFolder:
             UserError: it is missing or damaged.
         """
         try:
-            # A study may have a thousand runs, and the parser that is not C's takes 10 ms for each.
+            # A study may have a thousand runs, and the parser written in Python takes 10 ms for each.
             return yaml.load(self.config_file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except (OSError, yaml.YAMLError) as error:
             raise UserError(f"{self.config_file} cannot be read; delete {self.path} to train that run anew.") from error
@@ -299,7 +300,7 @@ class RunFolder:
         try:
             with self.history_file.open(encoding="utf-8", newline="") as file:
                 return [{column: _number(column, text) for column, text in row.items()} for row in csv.DictReader(file)]
-        except (TypeError, ValueError) as error:  # of a row cut short, or a cell that is no number
+        except (TypeError, ValueError) as error:  # a row is cut short, or a cell is not a number
             raise UserError(f"{self.history_file} is damaged; delete {self.path} to train that run anew.") from error
 
     def write_inputs(self, code: Mapping[str, str], data: Mapping[str, Any]) -> None:
@@ -321,7 +322,7 @@ class RunFolder:
         return kept
 
     def result(self) -> dict[str, Any] | None:
-        """The content of result.json; None if it is missing or spoiled, which both mean: not finished."""
+        """The content of result.json; None if the file is missing or spoiled: such a run is not finished."""
         try:
             result = json.loads(self.result_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What --help says of each choice and each number: the comments of conf/, so that a new choice needs no list.
+"""The text of --help for each choice and each number: the comments of conf/, so that a new choice needs no list.
 
 A file says on its first comment line what it is, and behind each value what that is.
 """
@@ -64,7 +64,7 @@ def choices() -> str:
 
 
 def group_comments() -> dict[str, str]:
-    """Group of choices -> what it decides, from the defaults of conf/train.yaml."""
+    """Group of choices -> the comment on it in the defaults of conf/train.yaml."""
     said = comments(CONFIG_DIR / "train.yaml")
     groups = {key.removeprefix("defaults."): comment for key, comment in said.items() if key.startswith("defaults.")}
     return groups | {_LAUNCHER: "how the runs of a sweep are trained"}

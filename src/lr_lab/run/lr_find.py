@@ -95,7 +95,7 @@ def check_settings(settings: Any) -> None:
     check_number("lr_find.blow_up", settings["blow_up"], "a number above 1, such as 4", lambda x: x > 1)
     low, high = settings["lr_min"], settings["lr_max"]
     if not low < high:
-        raise UserError(f"lr_find.lr_min={low} and lr_max={high} are no range; give 0 < lr_min < lr_max.")
+        raise UserError(f"lr_find.lr_min={low} and lr_max={high} are not a range; give 0 < lr_min < lr_max.")
 
 
 def losses_at(rates: np.ndarray, config: Mapping[str, Any]) -> np.ndarray:
@@ -135,14 +135,14 @@ def _parts(config: Mapping[str, Any]) -> tuple[InMemoryDataModule, BlockModule]:
 
 
 def _batches(data: InMemoryDataModule) -> Iterator[tuple[Tensor, Tensor]]:
-    """Epoch after epoch, without end."""
+    """Batches, epoch after epoch, without end."""
     for epoch in itertools.count():
         torch.manual_seed(stream(data.seed, "dropout", epoch))
         yield from data.train_epoch(epoch)
 
 
 def _theory(config: Mapping[str, Any]) -> list[str]:
-    """What the curvature at the initial weights says; nothing for Adam, whose preconditioner has yet to form."""
+    """A sentence on the curvature at the initial weights; none for Adam, whose preconditioner has yet to form."""
     data, module = _parts(config)
     optimizer = module.configure_optimizers()
     if not isinstance(optimizer, torch.optim.SGD):

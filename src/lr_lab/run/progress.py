@@ -1,4 +1,4 @@
-"""What a person sees while one run trains: a bar that counts batches, and a line per epoch."""
+"""The display while one run trains: a bar that counts batches, and a line per epoch."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class RunProgress(pl.Callback):
 
 
 def epoch_line(epochs: int, row: Row) -> str:
-    """One epoch in a line: where it stands, the rate it ran at, losses in nats, accuracies in percent."""
+    """One epoch in a line: its number, the rate it ran at, losses in nats, accuracies in percent."""
     train, val = (
         f"{name} {row[f'{name}_loss']:.4f}"
         + ("" if row[f"{name}_accuracy"] is None else f" {row[f'{name}_accuracy']:7.2%}")

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class RunRecord:
-    """History, TensorBoard and result of one run, written epoch by epoch; needs no Trainer.
+    """History, TensorBoard and result of one run, written epoch by epoch, without a Trainer.
 
     Args:
         folder: where to.
@@ -59,7 +59,8 @@ class RunRecord:
         return len(self.rows) >= self.config["epochs"] or has_nonfinite_loss(curve_of(self.config, self.rows))
 
     def open_board(self, purge_step: int | None) -> TensorBoardLogger:
-        # A killed epoch may have left points behind its checkpoint: TensorBoard drops those from `purge_step` on.
+        # A killed run may have written points of later epochs than its checkpoint: TensorBoard drops those from
+        # `purge_step` on.
         self._board = TensorBoardLogger(
             self.folder.path,
             name=None,
@@ -71,22 +72,23 @@ class RunRecord:
         return self._board
 
     def write_epoch(self, save_checkpoint: Callable[[], None] | None = None) -> None:
-        """Writes what the newest row changes, after `open_board`; the checkpoint, if any, goes with the history."""
+        """Writes the files that the newest row changes, the checkpoint after the history. Needs `open_board`."""
         assert self._board is not None
         row = self.rows[-1]
-        # Before the checkpoint: what a killed epoch leaves behind it here is dropped, what it lacks would stay away.
+        # TensorBoard before the checkpoint: a resumed run drops points that are too many, but would never write points
+        # that are missing.
         self._board.log_metrics({k: v for k, v in row.items() if k != "epoch" and v is not None}, row["epoch"])
         self._board.experiment.flush()
         self.folder.write_history(self.rows)
         if save_checkpoint is not None:
             save_checkpoint()
         self.folder.write_result(self.result() | {"status": "running"})
-        # Where several runs train in one process, `run` says to whose log this goes.
+        # If several runs train in one process, `run` names the log that this line goes to.
         text = ", ".join(f"{key} {value}" for key, value in row.items())
         log.info("%s", text, extra={"run": self.folder.path})
 
     def result(self) -> dict[str, Any]:
-        """What result.json says of the run as far as it has come."""
+        """The content of result.json for the run so far."""
         seconds = sum(row["seconds"] for row in self.rows)
         return summarise(self.config, self.rows, self.updates, self.data.guess_loss) | {
             "guess_loss": self.data.guess_loss,
@@ -135,7 +137,7 @@ class RunRecord:
         self.rows[:] = state_dict["rows"]
         self.updates = state_dict["updates"]
         self.wall_seconds = state_dict["wall_seconds"]
-        self.device = state_dict.get("device", self.device)  # a checkpoint of before has none
+        self.device = state_dict.get("device", self.device)  # checkpoints of earlier versions have none
 
 
 class Recorder(Checkpoint):
@@ -171,7 +173,7 @@ class Recorder(Checkpoint):
         self._clock = time.perf_counter()
 
     def restore(self) -> Path | None:
-        """Takes up the history of the newest readable checkpoint; None if there is none to go on from.
+        """Takes up the history of the newest readable checkpoint and returns its file; None without one.
 
         Raises:
             UserError: the data are not those that the checkpoint was trained on.
@@ -181,7 +183,7 @@ class Recorder(Checkpoint):
                 continue
             try:
                 kept = torch.load(file, map_location="cpu", weights_only=True)["callbacks"][self.state_key]
-            except Exception as error:  # whatever a spoiled file makes torch raise
+            except Exception as error:  # torch raises many types for a spoiled file
                 log.warning("%s cannot be read and is passed over: %s", file, first_line(error))
                 continue
             self.load_state_dict(kept)
@@ -253,7 +255,7 @@ def device_name(device: torch.device) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of what computes the numbers."""
+    """The versions of the libraries that compute the numbers."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -12,7 +12,7 @@ from lr_lab.curves.thresholds import Thresholds
 from lr_lab.run.convergence import convergence_epoch, convergence_step
 from lr_lab.run.folder import Row, config_hash
 
-# The columns of result.json that say what was asked, and those that say what came out.
+# The columns of result.json for settings, and those for outcomes.
 SETTING_KEYS = (
     *("data", "model", "optimizer", "momentum", "weight_decay", "lr", "sequence", "strategy"),
     *("seed", "epochs", "batch_size"),
@@ -41,9 +41,8 @@ def summarise(
     Raises:
         UserError: a threshold of the diagnosis is not usable.
     """
-    thresholds = Thresholds.of(
-        config["analysis"].get("diagnosis")
-    )  # also before the first epoch: a mistake answers at once
+    # Before the first epoch too, so that a wrong threshold ends the run at its start.
+    thresholds = Thresholds.of(config["analysis"].get("diagnosis"))
     classes, tolerance = config["model"].get("classes"), config["analysis"]["convergence_tolerance"]
     optimizer = config["optimizer"]
     accuracies = [row["val_accuracy"] for row in rows if row["val_accuracy"] is not None]
@@ -83,12 +82,12 @@ def summarise(
 
 
 def curve_of(config: Mapping[str, Any], rows: Sequence[Row]) -> Curve:
-    """The curve of a run; its history holds the last rate of each epoch, so that of the first step is told beside."""
+    """The curve of a run. The history holds the last rate of each epoch, so the rate of the first step is added."""
     return Curve.of_history(rows, config["model"].get("classes"), initial_lr=config["lr"])
 
 
 def convergence(rows: Sequence[Row], classes: int | None, tolerance: float, diverged: bool) -> int | None:
-    """Counted from 1; for regression (no classes), from the loss that the first epoch began with."""
+    """The epoch of convergence, counted from 1; for regression (no classes) the step."""
     if classes is None:
         return convergence_step([row["train_loss"] for row in rows], diverged)
     return convergence_epoch([row["val_accuracy"] for row in rows], tolerance, 1 / classes, diverged)

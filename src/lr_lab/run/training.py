@@ -12,10 +12,10 @@ from lr_lab.errors import RunBusy, UserError
 from lr_lab.run.folder import RunFolder, run_path
 from lr_lab.run.summary import summarise
 
-# How one attempt at a run ends, beside folder.FINISHED.
+# Ways in which an attempt at a run ends, beside folder.FINISHED.
 FAILED = "failed"
 BUSY = "busy"  # another process trains it
-UNWRITABLE = "unwritable"  # the disk takes no more, so nothing else of the sweep can be kept either
+UNWRITABLE = "unwritable"  # the disk is full, so the other runs of the sweep cannot be kept either
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -64,7 +64,7 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
 
 
 def attempt(config: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Trains one run in this process, whatever happens: how it ended (see above), and for a failure the reason."""
+    """Trains one run in this process and raises nothing: the way it ended, and for a failure the reason."""
     try:
         return train(dict(config))["status"], None
     except RunBusy as error:
