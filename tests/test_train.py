@@ -326,7 +326,10 @@ def test_a_scheduler_that_fails_later_is_refused_at_once(run_config: Configure) 
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["model=fer_cnn", "data=mnist"], "model=fer_cnn takes 1x48x48 in 7 classes, but data=mnist has 1x28x28 in 10"),
+        (
+            ["model=fer_cnn", "data=mnist", "model.size=48"],
+            "model=fer_cnn does not take two samples of data=mnist, 2x1x28x28 ",
+        ),
         (["sequence=torch", "sequence.scheduler=foo"], "sequence.scheduler must be the dotted path .* not .foo."),
     ],
 )

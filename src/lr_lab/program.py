@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lr_lab.errors import UserError, end, not_yaml
@@ -88,6 +89,7 @@ def _run(task: Callable[[DictConfig], Any], name: str) -> None:
     register_help()
     if any(flag in sys.argv for flag in _PRINTING):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader who leaves, as head does, has read enough
+    sys.path.append(str(Path.cwd()))  # a network of a person's own may lie there; `python src/train.py` leaves it out
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors then, and does not print them over several lines
     try:
         if not any(flag in sys.argv for flag in _COMPLETING):

@@ -19,6 +19,14 @@ from lr_lab.models.simple_cnn import SimpleCNN
 
 CONF = Path(__file__).parents[2] / "conf" / "model"
 NETWORKS = [MnistCNN, CifarCNN, SimpleCNN, FerCNN, PlainCNN]
+# (C, H, W) that each takes by default
+SHAPES: dict[Any, tuple[int, int, int]] = {
+    MnistCNN: (1, 28, 28),
+    CifarCNN: (3, 32, 32),
+    SimpleCNN: (1, 28, 28),
+    FerCNN: (1, 48, 48),
+    PlainCNN: (3, 32, 32),
+}
 # name, (C, H, W), classes, trainable parameters
 DOCUMENTS = [
     ("mnist_cnn", (1, 28, 28), 10, 434_258),
@@ -76,10 +84,9 @@ def literal_fer(dropout: float = 0.0) -> nn.Module:
 def test_the_yaml_file_builds_the_network_of_the_document(
     name: str, shape: tuple[int, ...], classes: int, parameters: int
 ) -> None:
-    network = instantiate(OmegaConf.load(CONF / f"{name}.yaml"))
+    data = {"channels": shape[0], "size": shape[-1], "classes": classes}
+    network = instantiate(OmegaConf.create({"data": data, "model": OmegaConf.load(CONF / f"{name}.yaml")}).model)
     assert sum(p.numel() for p in network.parameters() if p.requires_grad) == parameters
-    assert network.input_shape == shape
-    assert network.classes == classes
     assert network(torch.randn(2, *shape)).shape == (2, classes)
 
 
@@ -104,7 +111,7 @@ def test_outputs_and_gradients_equal_those_of_the_documents_own_layer_order(
             # Away from the initial values: batch norm's weights take both signs.
             mine.add_(torch.randn_like(mine), alpha=0.1 if mine.ndim > 1 else 1.0)
             theirs.copy_(mine)
-    images = torch.randn(4, *ours.input_shape, dtype=torch.float64)
+    images = torch.randn(4, *SHAPES[type(ours)], dtype=torch.float64)
     labels = torch.arange(4)
     logits = []
     for module in (ours, twin):
@@ -129,7 +136,6 @@ def test_fer_cnn_starts_from_the_posted_initial_values() -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_person_may_vary_channels_size_classes_and_width(network: Callable[..., Any]) -> None:
     narrow, wide = (network(in_channels=2, size=17, classes=4, width=width) for width in (0.25, 0.5))
-    assert narrow.input_shape == (2, 17, 17)
     assert narrow(torch.randn(3, 2, 17, 17)).shape == wide(torch.randn(3, 2, 17, 17)).shape == (3, 4)
     for small, large in zip(narrow.modules(), wide.modules(), strict=True):
         if isinstance(small, nn.Conv2d):
@@ -140,7 +146,7 @@ def test_a_person_may_vary_channels_size_classes_and_width(network: Callable[...
 @pytest.mark.parametrize("network", NETWORKS)
 def test_dropout_acts_in_training_only(network: Callable[..., Any]) -> None:
     net = network(width=0.5, dropout=0.5)
-    images = torch.randn(4, *net.input_shape)
+    images = torch.randn(4, *SHAPES[network])
     assert not torch.equal(net(images), net(images))
     net.eval()
     assert torch.equal(net(images), net(images))
@@ -178,7 +184,7 @@ def test_an_argument_that_gives_no_network_is_a_sentence_that_names_it(
 def test_the_smallest_image_is_one_that_every_pooling_leaves_a_pixel_of(
     network: Callable[..., Any], smallest: int
 ) -> None:
-    channels = network(size=smallest, width=0.1).input_shape[0]
+    channels = SHAPES[network][0]
     assert network(size=smallest, width=0.1)(torch.randn(2, channels, smallest, smallest)).isfinite().all()
     with pytest.raises(ValueError, match=f"size to be a whole number of at least {smallest}, not {smallest - 1}"):
         network(size=smallest - 1)

@@ -127,7 +127,10 @@ GROUPS = ("data", "augment", "model", "optimizer", "sequence", "warmup", "strate
 
 @pytest.mark.parametrize("choice", groups())
 def test_every_choice_composes(choice: str, tmp_path: Path) -> None:
-    config = compose(choice, f"output_dir={tmp_path}")
+    for name in ("cats", "dogs"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    others = {"data=line": ["model=linear"], "data=folder": [f"data.images={tmp_path / 'photos'}"]}
+    config = compose(choice, f"output_dir={tmp_path}", *others.get(choice, []))
     group, _, name = choice.partition("=")
     if group in config["names"] and not name.startswith(("seq", "torch")):
         assert config["names"][group] == name
@@ -146,7 +149,12 @@ def test_an_experiments_probes_can_be_left_out(run_config: Configure) -> None:
             run_config(*mistake)
 
 
-def test_a_folder_of_images_is_the_same_with_a_slash_at_its_end(run_config: Configure) -> None:
+def test_a_folder_of_images_is_the_same_with_a_slash_at_its_end(
+    run_config: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cats", "dogs"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
     folders = [run_config("data=folder", f"data.images={name}") for name in ("photos", "photos/", "./photos")]
     assert {config["data"]["images"] for config in folders} == {"photos"}
 

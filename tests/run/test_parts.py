@@ -9,7 +9,6 @@ import pytest
 import torch
 from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
-from torch import nn
 
 from lr_lab.errors import UserError
 from lr_lab.run import parts
@@ -72,37 +71,6 @@ def test_a_process_that_trains_keeps_memory_from_step_to_step_and_counts_denorma
     outside, _, denormal = process("plain")
     assert outside >= 20 * 2**20
     assert denormal == 10**6
-
-
-class Plain(nn.Module):
-    """A network that says nothing of itself."""
-
-
-@pytest.mark.parametrize(
-    ("model", "words"),
-    [
-        ({"_target_": f"{__name__}.Plain"}, "has no attribute input_shape"),
-        (
-            {"_target_": "lr_lab.models.mnist_cnn.MnistCNN", "size": 8},
-            "10 classes: say so in its YAML, with classes: 10",
-        ),
-    ],
-)
-def test_a_network_that_lacks_what_others_need_is_refused(
-    run_config: Callable[..., dict[str, Any]], model: dict[str, Any], words: str
-) -> None:
-    config = run_config("model=mnist_cnn") | {"model": model}
-    with pytest.raises(UserError, match=words):
-        parts.build_network(config, parts.build_data(config))
-
-
-def test_arguments_are_advised_to_networks_that_have_them_only(run_config: Callable[..., dict[str, Any]]) -> None:
-    config = run_config("data=digits", "model=linear")
-    with pytest.raises(UserError, match=r"in 10 classes; choose another model\.$"):
-        parts.build_network(config, parts.build_data(config))
-    config = run_config("data=digits", "model=cifar_cnn")
-    with pytest.raises(UserError, match=r"or override model\.in_channels=1 model\.size=28 model\.classes=10\.$"):
-        parts.build_network(config, parts.build_data(config))
 
 
 def test_a_job_of_slurm_with_several_tasks_trains_as_anywhere(

@@ -113,9 +113,11 @@ def layout(root: Path) -> Layout:
     """Finds the training set, the validation set (`val` before `test`) and the classes below `root`.
 
     Raises:
-        UserError: parts of the data would count as classes, several folders claim to be one part, there are fewer than
-            two classes, or the classes are a level deeper.
+        UserError: `root` is not a folder, parts of the data would count as classes, several folders claim to be one
+            part, there are fewer than two classes, or the classes are a level deeper.
     """
+    if not root.is_dir():
+        raise UserError(f"data.images={root} is not a folder; give the folder your images are in.")
     beside = folders(root)
     parts = _parts(beside)
     training = [path for path, named in parts.items() if named.part == "train" and folders(path)]

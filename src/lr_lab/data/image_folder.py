@@ -56,8 +56,6 @@ class ImageFolder(InMemoryDataModule):
         if channels not in (1, 3):
             raise UserError(f"data.channels={channels} is not allowed; give 3 for colour or 1 for grey.")
         self.input_shape = (channels, size, size)
-        if not self.root.is_dir():
-            raise UserError(f"data.images={self.root} is not a folder; give the folder your images are in.")
         self._layout = folders.layout(self.root)
         self.names = self._layout.classes
         self.classes = len(self.names)

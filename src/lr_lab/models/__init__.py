@@ -1,4 +1,4 @@
-"""The networks of the studies: plain nn.Modules that return logits and say which data they fit."""
+"""The networks of the studies: plain nn.Modules that return logits."""
 
 from pathlib import Path
 

@@ -23,8 +23,6 @@ class CifarCNN(nn.Module):
     ) -> None:
         super().__init__()
         check_arguments("cifar_cnn", 8, in_channels, size, classes, width, dropout)
-        self.input_shape = (in_channels, size, size)
-        self.classes = classes
         first, second, third, hidden = scaled(width, 16, 32, 64, 500)
         # ELU is monotone, so pooling first is the same function at a quarter of the exponentials.
         self.features = nn.Sequential(

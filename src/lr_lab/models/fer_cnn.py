@@ -19,8 +19,6 @@ class FerCNN(nn.Module):
     ) -> None:
         super().__init__()
         check_arguments("fer_cnn", 8, in_channels, size, classes, width, dropout)
-        self.input_shape = (in_channels, size, size)
-        self.classes = classes
         *filters, hidden = scaled(width, 64, 128, 256, 256, 64, 512)
         layers: list[nn.Module] = []
         before = in_channels

@@ -12,14 +12,11 @@ class Linear(nn.Module):
     Raises ValueError if `start` is empty or not made of numbers.
     """
 
-    classes = None
-
     def __init__(self, start: Sequence[float] = (-1.0, 1.0)) -> None:
         super().__init__()
         numbers = isinstance(start, list | tuple) and all(isinstance(value, int | float) for value in start)
         if not numbers or not start:
             raise ValueError(f"model.start={start} is not allowed; give a number per input, such as [-1, 1]")
-        self.input_shape = (len(start),)
         self.weight = nn.Parameter(torch.tensor(start, dtype=torch.float32))
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -23,8 +23,6 @@ class MnistCNN(nn.Module):
     ) -> None:
         super().__init__()
         check_arguments("mnist_cnn", 4, in_channels, size, classes, width, dropout)
-        self.input_shape = (in_channels, size, size)
-        self.classes = classes
         filters, hidden = scaled(width, 20, 128)
         side = (size - 2) // 2
         self.features = nn.Sequential(nn.Conv2d(in_channels, filters, 3), nn.MaxPool2d(2), nn.ReLU())

@@ -45,8 +45,6 @@ class PlainCNN(nn.Module):
         _check_start(depth, batch_norm, gain, bias)
         pooled = min(depth, POOLED)
         check_arguments("plain_cnn", 2**pooled, in_channels, size, classes, width, dropout)
-        self.input_shape = (in_channels, size, size)
-        self.classes = classes
         *filters, hidden = scaled(width, 16, *[32] * (depth - 1), 128)
         layers: list[nn.Module] = []
         for index, (before, after) in enumerate(zip([in_channels, *filters], filters, strict=False)):

@@ -23,8 +23,6 @@ class SimpleCNN(nn.Module):
     ) -> None:
         super().__init__()
         check_arguments("simple_cnn", 4, in_channels, size, classes, width, dropout)
-        self.input_shape = (in_channels, size, size)
-        self.classes = classes
         first, second, hidden = scaled(width, 8, 16, 128)
         # ReLU is monotone, so pooling first is the same function at a quarter of the cost.
         self.features = nn.Sequential(

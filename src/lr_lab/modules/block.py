@@ -14,6 +14,8 @@ from torchmetrics import Metric, SumMetric
 from lr_lab.chance import stream
 from lr_lab.data.in_memory import Block
 
+_LAYOUT = "lr_lab_layout"  # a network's attribute
+
 
 class TrainingSummary(NamedTuple):
     """Means over the samples of an epoch, and the mean over its steps of the gradient's Euclidean norm."""
@@ -52,7 +54,8 @@ class BlockModule(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         # Convolutions run fastest with the channel innermost; batches come that way from memory.
-        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layout = getattr(net, _LAYOUT, torch.channels_last)
+        self.net = net.to(memory_format=layout)  # type: ignore[call-overload]
         # NaN stays: a diverged run must show it, and torchmetrics drops such batches by default. We sum and divide
         # ourselves, because its mean ignores the weights of batches once NaN is allowed (torchmetrics issue 3434).
         self.validation = nn.ModuleDict({"val_loss": SumMetric(nan_strategy="disable")})
@@ -139,3 +142,13 @@ class BlockModule(pl.LightningModule):
             metric.reset()
         self._validated = 0
         return {name: value.item() for name, value in values.items()}
+
+
+def keep_contiguous(net: nn.Module) -> None:
+    """Has a network compute with the channel outermost in memory, for a `forward` that reshapes with `view`."""
+    setattr(net, _LAYOUT, torch.contiguous_format)
+    net.register_forward_pre_hook(_contiguous)
+
+
+def _contiguous(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(tensor.contiguous() for tensor in inputs)

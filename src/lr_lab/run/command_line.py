@@ -45,7 +45,14 @@ def tidied(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
         key, _, value = argument.partition("=")
         if not argument.startswith("-") and "=" in value and not any(mark in value for mark in "'\"{[("):
             raise UserError(f"{argument} has a second =, which Hydra does not read; quote it: \"{key}='{value}'\"")
-    return [*multirun[:1], *rest]
+    return [*multirun[:1], *with_network_keys(rest)]
+
+
+def with_network_keys(arguments: Sequence[str]) -> list[str]:
+    """The arguments, in which a network named by `model._target_=` may have keys that no file in conf/model has."""
+    if not any(argument.lstrip("+").startswith("model._target_=") for argument in arguments):
+        return list(arguments)
+    return [f"++{argument}" if argument.startswith("model.") else argument for argument in arguments]
 
 
 def _refuse_options(arguments: Sequence[str], keys: Sequence[str]) -> None:

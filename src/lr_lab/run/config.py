@@ -1,10 +1,14 @@
-"""From Hydra's composed configuration to a plain, checked one. Needs no torch, so that mistakes answer at once."""
+"""From Hydra's composed configuration to a plain, checked one.
+
+This module imports no torch, so that mistakes answer at once.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lr_lab.checks import check_choice, check_number, check_whole_number, is_number, typed
 from lr_lab.errors import NotAllowed, UserError, first_line
-from lr_lab.run.command_line import did_you_mean
+from lr_lab.run.command_line import did_you_mean, with_network_keys
+from lr_lab.run.fitting import FACTS, facts, filled
 
 CONFIG_DIR = Path(__file__).resolve().parents[3] / "conf"
 
@@ -55,14 +60,18 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         UserError: a value is missing, of the wrong type or out of range; the sentence names it and what is allowed.
     """
-    try:
-        config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
-    except OmegaConfBaseException as error:
-        raise UserError(f"The configuration cannot be resolved: {first_line(error)}") from error
-    if isinstance(config.get("probes"), dict):
-        config["probes"] = {name: probe for name, probe in config["probes"].items() if not _is_left_over(name, probe)}
-    _check_keys(config)
+    raw: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+    if isinstance(raw.get("probes"), dict):
+        raw["probes"] = {name: probe for name, probe in raw["probes"].items() if not _is_left_over(name, probe)}
+    own = _typed_of_model()
+    if own and isinstance(raw.get("model"), dict):  # the chosen file describes another network
+        raw["model"] = {key: value for key, value in raw["model"].items() if key in own}
+    _check_keys(raw)
+    config = _without_interpolations(raw)
     check_choice("retrain", config.pop("retrain"), (True, False))  # says what to do with runs, and is no part of one
+    if own:
+        config["names"]["model"] = _network_name(config["model"])
+    _fit_to_data(config, is_own=bool(own))
     for group, elsewhere in _SET_ELSEWHERE.items():
         for key in config[group].keys() & elsewhere:
             raise UserError(
@@ -87,9 +96,63 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     return config
 
 
+def _typed() -> list[str]:
+    """What the command line sets, key=value each, as it was typed."""
+    # Iterating over the list itself would resolve interpolations.
+    typed: list[str] = OmegaConf.to_container(HydraConfig.get().overrides.task)  # type: ignore[assignment]
+    return [override.lstrip("+") for override in typed]
+
+
+def _typed_of_model() -> set[str]:
+    """The keys of a network whose class the command line names, itself among them; none if it does not."""
+    keys = {override.partition("=")[0].split(".")[1] for override in _typed() if override.startswith("model.")}
+    return keys if "_target_" in keys else set()
+
+
+def _network_name(model: Mapping[str, Any]) -> str:
+    """A name for folders and tables: that of the class or function, or the one that it is given."""
+    name = model.get("model_name") or model.get("name") or model["_target_"].rpartition(".")[2]
+    return re.sub(r"[^\w.]+", "_", str(name))
+
+
+def _without_interpolations(raw: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with its interpolations resolved: `${data.classes}` and its like are what the data have."""
+    text = str(raw)
+    wanted = [key for key in FACTS if f"${{data.{key}}}" in text and key not in raw["data"]]
+    try:
+        if wanted:
+            known = facts(_resolved({**raw, "model": None})["data"])
+            if lacking := [key for key in wanted if known[key] is None]:
+                chosen = HydraConfig.get().runtime.choices
+                raise UserError(
+                    f"model={chosen['model']} needs data with {', '.join(lacking)}, and data={chosen['data']} has "
+                    "none; choose another model or other data."
+                )
+            raw = {**raw, "data": {**raw["data"], **{key: known[key] for key in wanted}}}
+        config = _resolved(raw)
+    except OmegaConfBaseException as error:
+        raise UserError(f"The configuration cannot be resolved: {first_line(error)}") from error
+    for key in wanted:
+        del config["data"][key]
+    return config
+
+
+def _resolved(raw: dict[str, Any]) -> dict[str, Any]:
+    return OmegaConf.to_container(OmegaConf.create(raw), resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+
+
+def _fit_to_data(config: dict[str, Any], is_own: bool) -> None:
+    """Gives a network of somebody else's what it takes from the data, and notes the classes if no argument does."""
+    known = functools.cache(lambda: facts(config["data"]))
+    if is_own or not str(config["model"]["_target_"]).startswith("lr_lab."):
+        config["model"] = filled(config["model"], known)
+    if "classes" not in config["model"] and (classes := known()["classes"]) is not None:
+        config["classes"] = classes
+
+
 def _is_left_over(name: str, probe: Any) -> bool:
     """Whether these are an experiment's settings of a probe that the command line leaves out, by its `probes=`."""
-    typed = [override.lstrip("+") for override in HydraConfig.get().overrides.task]
+    typed = _typed()
     chosen = [override.removeprefix("probes=") for override in typed if override.startswith("probes=")]
     return (
         bool(chosen)
@@ -185,7 +248,7 @@ def compose(*overrides: str) -> dict[str, Any]:
     """
     GlobalHydra.instance().clear()  # inside of a hydra.main one is there already
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        cfg = hydra.compose("train", list(overrides), return_hydra_config=True)
+        cfg = hydra.compose("train", with_network_keys(overrides), return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)
     with open_dict(cfg):
         del cfg["hydra"]

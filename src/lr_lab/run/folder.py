@@ -43,7 +43,7 @@ FINISHED = ("completed", "diverged")
 
 # Place and names of a run do not shape its result. Everything else in the configuration does.
 _NOT_IDENTITY = {
-    None: {"study", "output_dir", "names", "analysis", "init_from"},
+    None: {"study", "output_dir", "names", "analysis", "init_from", "classes"},
     "data": {"root", "block_size"},
     "trainer": {"accelerator", "devices", "profiler"},
 }

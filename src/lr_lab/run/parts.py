@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import ctypes
 import json
 import logging
@@ -12,49 +11,29 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import hydra
 import pytorch_lightning as pl
 import torch
-from hydra.errors import InstantiationException
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import nn
 
-from lr_lab.chance import stream
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.errors import UserError, first_line
 from lr_lab.modules.block import BlockModule
 from lr_lab.modules.classification import Classification
 from lr_lab.modules.regression import Regression
 from lr_lab.probes.probe import Probe
+from lr_lab.run.building import Config, build
 from lr_lab.run.folder import run_path
+from lr_lab.run.network import build_network
+from lr_lab.run.network import check_smallest_batch as check_smallest_batch
 from lr_lab.schedule.callback import Schedule
 from lr_lab.schedule.sequences import Constant, Warmup
 from lr_lab.schedule.sequences import Sequence as RateSequence
 
-Config = Mapping[str, Any]
-
 # Parameters of mallopt, from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-
-
-def build(group: Config, **arguments: Any) -> Any:
-    """Hydra's instantiate, with the sentence of a refused argument instead of Hydra's own.
-
-    Raises:
-        UserError: the class cannot be imported, does not know an argument, or does not allow its value.
-    """
-    try:
-        return hydra.utils.instantiate(dict(group), **arguments, _convert_="all")
-    except InstantiationException as error:
-        raise UserError(_reason(str(error.__cause__ or "") or str(error))) from error  # an exception may have no words
-
-
-def _reason(said: str) -> str:
-    """Its first line, and the second where that is where the reason stands."""
-    first, *rest = said.splitlines()
-    return f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first
 
 
 def build_data(config: Config) -> InMemoryDataModule:
@@ -67,82 +46,6 @@ def build_data(config: Config) -> InMemoryDataModule:
     if augment := config.get("augment"):  # runs of earlier versions have no such key
         data.augment_with(build(augment))
     return data
-
-
-def check_smallest_batch(config: Config, net: nn.Module, data: InMemoryDataModule) -> None:
-    """Refuses, once the data are read, an epoch that ends with one sample if the network cannot be trained on one.
-
-    Batch norm needs more than one value of a channel.
-
-    Raises:
-        UserError: it is so; the sentence gives another batch size.
-    """
-    if data.smallest_batch > 1:
-        return
-    inputs, _ = data.gather(data.train, torch.zeros(1, dtype=torch.int64, device=data.train.targets.device))
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            copy.deepcopy(net).to(inputs.device).train()(inputs)
-    except ValueError as error:
-        size, samples = config["batch_size"], len(data.train)
-        other = min((n for n in range(2, samples + 2) if samples % n != 1), key=lambda n: abs(n - size))
-        raise UserError(
-            f"batch_size={size} leaves a batch of one of the {samples} samples, on which model="
-            f"{config['names']['model']} cannot be trained ({_reason(str(error))}); give another, such as "
-            f"batch_size={other}."
-        ) from error
-
-
-def build_network(config: Config, data: InMemoryDataModule) -> nn.Module:
-    """The network with its initial weights: drawn from the seed alone, or read from `init_from`.
-
-    Raises:
-        UserError: the network does not fit the data, or `init_from` does not fit the network.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream(config["seed"], "weights"))
-        net: nn.Module = build(config["model"])
-    name = config["names"]["model"]
-    for attribute in ("input_shape", "classes"):
-        if not hasattr(net, attribute):
-            raise UserError(
-                f"model={name} has no attribute {attribute}; see src/lr_lab/models/mnist_cnn.py for what it is."
-            )
-    if net.classes != config["model"].get("classes"):  # what judges a run later has its configuration, not the network
-        raise UserError(f"model={name} has {net.classes} classes: say so in its YAML, with classes: {net.classes}.")
-    if (net.input_shape, net.classes) != (data.input_shape, data.classes):
-        raise UserError(
-            f"model={config['names']['model']} takes {_shape(net)}, but data={config['names']['data']} has "
-            f"{_shape(data)}; choose another model{_overrides(config['model'], data)}."
-        )
-    if config["init_from"]:
-        try:
-            weights = torch.load(config["init_from"], map_location="cpu", weights_only=True)
-            if "state_dict" in weights:  # a run's checkpoint
-                weights = {name.removeprefix("net."): weight for name, weight in weights["state_dict"].items()}
-            net.load_state_dict(weights)
-        except Exception as error:
-            # Of a file that is none of its own torch says whatever its reader stumbled on; of wrong weights, which.
-            is_torchs = isinstance(error, RuntimeError)
-            reason = _reason(str(error)) if is_torchs else "not a file of torch.save with a state_dict"
-            raise UserError(
-                f"init_from={config['init_from']} holds no weights for model={config['names']['model']} ({reason}); "
-                "name a checkpoint of such a run, or a file that torch.save wrote of this network's state_dict."
-            ) from error
-    return net
-
-
-def _shape(part: Any) -> str:
-    outputs = "one number" if part.classes is None else f"{part.classes} classes"
-    return f"{'x'.join(map(str, part.input_shape))} in {outputs}"
-
-
-def _overrides(model: Config, data: InMemoryDataModule) -> str:
-    """What else to do, where the network's arguments can be those of the data."""
-    if data.classes is None or not {"in_channels", "size", "classes"} <= model.keys():
-        return ""
-    channels, size, _ = data.input_shape
-    return f", or override model.in_channels={channels} model.size={size} model.classes={data.classes}"
 
 
 def build_schedule(config: Config, steps_per_epoch: int) -> Schedule:

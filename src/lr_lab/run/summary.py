@@ -8,6 +8,7 @@ from typing import Any
 
 from lr_lab.curves.curve import Curve
 from lr_lab.curves.diagnosis import diagnose, has_diverged, has_nonfinite_loss
+from lr_lab.curves.readers.lab_run import classes_of
 from lr_lab.curves.thresholds import Thresholds
 from lr_lab.run.convergence import convergence_epoch, convergence_step
 from lr_lab.run.folder import Row, config_hash
@@ -43,7 +44,7 @@ def summarise(
     """
     # Before the first epoch too, so that a wrong threshold ends the run at its start.
     thresholds = Thresholds.of(config["analysis"].get("diagnosis"))
-    classes, tolerance = config["model"].get("classes"), config["analysis"]["convergence_tolerance"]
+    classes, tolerance = classes_of(config), config["analysis"]["convergence_tolerance"]
     optimizer = config["optimizer"]
     accuracies = [row["val_accuracy"] for row in rows if row["val_accuracy"] is not None]
     last: Mapping[str, Any] = rows[-1] if rows else {}
@@ -83,7 +84,7 @@ def summarise(
 
 def curve_of(config: Mapping[str, Any], rows: Sequence[Row]) -> Curve:
     """The curve of a run. The history holds the last rate of each epoch, so the rate of the first step is added."""
-    return Curve.of_history(rows, config["model"].get("classes"), initial_lr=config["lr"])
+    return Curve.of_history(rows, classes_of(config), initial_lr=config["lr"])
 
 
 def convergence(rows: Sequence[Row], classes: int | None, tolerance: float, diverged: bool) -> int | None:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from lr_lab.curves.curve import Curve
 from lr_lab.curves.diagnosis import diagnose
+from lr_lab.curves.readers.lab_run import classes_of
 from lr_lab.curves.thresholds import Thresholds
 from lr_lab.errors import UserError
 from lr_lab.run.folder import (
@@ -166,7 +167,7 @@ def _by_todays_rules(
         if kind not in configs:
             configs[kind] = folders[row["run"]].config()
         config = configs[kind]
-        classes = config["model"].get("classes")
+        classes = classes_of(config)
         within = tolerance or config.get("analysis", {}).get("convergence_tolerance") or DEFAULT_TOLERANCE
         found = {"diagnosis": row.get("diagnosis"), "diagnosis_evidence": row.get("diagnosis_evidence")}
         found |= {"convergence_epoch": None, "convergence_tolerance": within, "lr_updates": row.get("lr_updates")}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import yaml
 
@@ -43,5 +45,12 @@ class LabRun(Reader):
             ]
         result = source.path / "result.json"
         known = json.loads(result.read_text()) if result.is_file() else {}
-        classes = (config.get("model") or {}).get("classes")
-        return [Table(rows, source.name, classes=classes, guess_loss=known.get("guess_loss"))]
+        return [Table(rows, source.name, classes=classes_of(config), guess_loss=known.get("guess_loss"))]
+
+
+def classes_of(config: Mapping[str, Any]) -> int | None:
+    """How many classes a run's data have, by its configuration: an argument of its network, or noted beside it.
+
+    None for regression.
+    """
+    return config.get("classes") or (config.get("model") or {}).get("classes")
