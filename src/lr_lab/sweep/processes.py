@@ -52,8 +52,22 @@ def start_server(preload: Sequence[str], targets: Collection[str] = ()) -> None:
     _shorten_socket_paths()
     os.environ[preloader.TARGETS] = " ".join(sorted(targets))
     _CONTEXT.set_forkserver_preload([*preload, preloader.__name__])
-    with _interrupts_held():
+    with _interrupts_held(), _path_handed_on():
         multiprocessing.forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _path_handed_on() -> Iterator[None]:
+    """A Python started in this block looks for modules where this process does: first in the checkout's own src."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 def _shorten_socket_paths() -> None:
