@@ -328,7 +328,7 @@ def test_a_scheduler_that_fails_later_is_refused_at_once(run_config: Configure) 
     [
         (
             ["model=fer_cnn", "data=mnist", "model.size=48"],
-            "model=fer_cnn does not take two samples of data=mnist, 2x1x28x28 ",
+            "does not take two samples of data=mnist, 2x1x28x28 ",
         ),
         (["sequence=torch", "sequence.scheduler=foo"], "sequence.scheduler must be the dotted path .* not .foo."),
     ],
