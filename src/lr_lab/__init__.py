@@ -6,7 +6,7 @@ from types import ModuleType
 
 
 def _is_mixed_build() -> bool:
-    """Whether torch is a CPU build and torchvision, which the package index carries for CUDA only, is not."""
+    """Whether torch is a CPU build while torchvision, which the package index offers for CUDA only, is not."""
     try:
         return version("torch").endswith("+cpu") and not version("torchvision").endswith("+cpu")
     except PackageNotFoundError:

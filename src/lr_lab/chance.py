@@ -24,7 +24,7 @@ def stream(seed: int, name: str, *counters: int) -> int:
     """
     if min(seed, *counters, 0) < 0:
         raise ValueError(f"seed={seed} with counters {counters} is not allowed; give whole numbers from 0 on.")
-    # A digest and not hash(): Python salts the hash of a string anew in every process.
+    # A digest, because Python salts hash() of a string anew in every process.
     purpose = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     state = np.random.SeedSequence(seed, spawn_key=(purpose, *counters)).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
@@ -36,6 +36,6 @@ def generator(seed: int, name: str, *counters: int) -> torch.Generator:
     Raises:
         ValueError: seed or a counter is negative.
     """
-    import torch  # here, so that `stream` alone needs no torch
+    import torch  # imported here, so that `stream` needs no torch
 
     return torch.Generator().manual_seed(stream(seed, name, *counters))

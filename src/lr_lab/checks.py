@@ -11,7 +11,7 @@ from typing import Any
 
 from lr_lab.errors import NotAllowed
 
-_LARGEST = 2**63 - 1  # of torch's whole numbers
+_LARGEST = 2**63 - 1  # the largest whole number of torch
 
 
 def is_whole_number(value: Any, least: int) -> bool:

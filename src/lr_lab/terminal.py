@@ -12,5 +12,5 @@ class Terminal(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        with Path(os.devnull).open("w") as nothing:  # where Python flushes the rest as it ends
+        with Path(os.devnull).open("w") as nothing:  # Python flushes the rest there when it ends
             os.dup2(nothing.fileno(), sys.stdout.fileno())

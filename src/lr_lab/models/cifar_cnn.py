@@ -24,7 +24,7 @@ class CifarCNN(nn.Module):
         super().__init__()
         check_arguments("cifar_cnn", 8, in_channels, size, classes, width, dropout)
         first, second, third, hidden = scaled(width, 16, 32, 64, 500)
-        # ELU is monotone, so pooling first is the same function at a quarter of the exponentials.
+        # ELU is monotone, so pooling first gives the same function with a quarter of the exponentials.
         self.features = nn.Sequential(
             nn.Conv2d(in_channels, first, 3, padding=1),
             nn.MaxPool2d(2),

@@ -1,4 +1,4 @@
-"""A stack of convolutions with free depth, width, batch norm and start, for the high learning rate question."""
+"""A chain of convolutions with free depth, width, batch norm and start, for the high learning rate question."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ class PlainCNN(nn.Module):
     Weights start normal, with the deviation that keeps the size of signals from layer to layer: sqrt(2 / fan-in)
     before a ReLU, sqrt(1 / fan-in) at the end (He et al. 2015, "Delving deep into rectifiers", section 2.2). Two
     arguments start the network elsewhere. `gain` multiplies these weights: at 1 / sqrt(6) = 0.41 their deviation before
-    a ReLU is that of PyTorch's own start, and signals shrink to 0.41 of their size with every layer. `bias` is what
-    the input of each ReLU starts shifted by (the bias of its layer, or of its batch norm): far below 0 no ReLU passes
+    a ReLU is that of PyTorch's own start, and signals shrink to 0.41 of their size with every layer. `bias` shifts
+    the input of each ReLU at the start (it is the bias of its layer, or of its batch norm): far below 0 no ReLU passes
     anything on, and all gradients but that of the last bias are exactly 0.
 
     Raises ValueError for arguments that give no network.
@@ -73,7 +73,7 @@ class PlainCNN(nn.Module):
                 with torch.no_grad():
                     module.weight *= gain
             if isinstance(module, nn.Conv2d | nn.Linear | nn.BatchNorm2d) and module.bias is not None:
-                # A convolution's, under batch norm, has no effect.
+                # The bias of a convolution under batch norm has no effect.
                 nn.init.constant_(module.bias, 0.0 if module is last else bias)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class Schedule(pl.Callback):
             )
         loss = trainer.callback_metrics[strategy.monitor]
         if trainer.world_size > 1:
-            # Each process may have logged the loss of its own share; all must move alike.
+            # Each process may have logged the loss of its own share of the data; all processes must move alike.
             loss = trainer.strategy.reduce(loss.detach().to(pl_module.device), reduce_op="mean")
         self._validated = loss.item()
 
@@ -99,7 +99,7 @@ class Schedule(pl.Callback):
                 group["lr"] = self.rate * ratio
 
     def state_dict(self) -> dict[str, Any]:
-        # A rate may be 0 where training resumes, and no ratio could be told from it.
+        # The ratios are kept because they cannot be computed from a rate that is 0 when training resumes.
         several = any(len(ratios) > 1 for ratios in self._ratios or ())
         ratios = {"ratios": self._ratios} if several else {}
         validated = {} if self._validated is None else {"validated": self._validated}
@@ -112,6 +112,6 @@ class Schedule(pl.Callback):
 
 
 def _ratios(optimizer: Optimizer) -> list[float]:
-    """The rates of the parameter groups over that of the first; 1 for all where the first is 0."""
+    """The rate of each parameter group divided by the first one; 1 for all if the first is 0."""
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     return [rate / rates[0] if rates[0] else 1.0 for rate in rates]

@@ -1,4 +1,4 @@
-"""Where a run stands in its sequence of rates."""
+"""The position of a run in its sequence of rates."""
 
 from __future__ import annotations
 

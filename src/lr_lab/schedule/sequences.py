@@ -43,7 +43,7 @@ def _check_decay_factor(factor: object) -> None:
 def _cosine(start: float, end: float, fraction: float) -> float:
     """Half a cosine wave from ``start`` (fraction 0) to ``end`` (fraction 1)."""
     part = (1 + math.cos(math.pi * fraction)) / 2
-    return start * part + end * (1 - part)  # and not end + (start - end) * part, which rounds at fraction 0
+    return start * part + end * (1 - part)  # not end + (start - end) * part, which rounds at fraction 0
 
 
 class Sequence(ABC):
@@ -70,7 +70,7 @@ class FormulaSequence(Sequence):
 class EndingSequence(FormulaSequence):
     """Base of the sequences that need to know their length."""
 
-    # None stands for a length that nobody gave; it is refused below, so a built sequence always has an int.
+    # None means that nobody gave a length; __post_init__ refuses it, so a built sequence always has an int.
     total: int = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
@@ -381,7 +381,7 @@ class TorchScheduler(Sequence):
             self._optimizer.step()  # torch warns when a scheduler steps before its optimizer did
             self._rates = [self._current_rate()]
             self(100)  # some options fail at a later step only, e.g. gamma=-1 of StepLR at its first drop
-        except Exception as error:  # whatever torch raises for an option it cannot use
+        except Exception as error:  # torch raises many types for an option that it cannot use
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise NotAllowed(f"{class_name} does not work with {options}: {reason}") from error
         if getattr(self._scheduler, "cycle_momentum", False):
@@ -391,7 +391,7 @@ class TorchScheduler(Sequence):
 
     def _current_rate(self) -> float:
         rate = float(self._optimizer.param_groups[0]["lr"])
-        if -1e-12 * self._lr < rate < 0:  # LinearLR multiplies step by step, and meets an end of 0 but for rounding
+        if -1e-12 * self._lr < rate < 0:  # LinearLR multiplies step by step, so rounding may take an end of 0 below 0
             return 0.0
         if not math.isfinite(rate) or rate < 0:
             raise NotAllowed(f"{self.name} gives the rate {rate!r}; a rate must be finite and at least 0")

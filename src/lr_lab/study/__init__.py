@@ -1,1 +1,1 @@
-"""A question, its settings and claims, and what the runs say of them."""
+"""A question, its settings and claims, and the evidence of the runs for them."""

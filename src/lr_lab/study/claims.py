@@ -2,10 +2,10 @@
 
 A claim is an entry of a study file's `claims`: its `place` in the source, what it `says` in our own words, perhaps the
 `reading` that makes a vague word decidable, the name of a `test` below and the test's arguments. A new kind of claim is
-one function here: it takes `Values`, by which it finds settings, and arguments from YAML, and returns a `Statement`.
+one function here: it takes `Values`, which find settings by name, and arguments from YAML, and returns a `Statement`.
 
-Settings are named as in the study, or by patterns such as `*_epoch`. Better is more, but less for epochs, losses and
-the like (`metrics.METRICS`); the argument `lower_is_better` overrules that.
+Settings are named as in the study, or by patterns such as `*_epoch`. `metrics.METRICS` holds for each metric whether
+lower is better, as for epochs and losses; the argument `lower_is_better` overrules that.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from lr_lab.study.verdicts import Question, Verdict
 Names = str | Sequence[str]
 Sum = dict[Cell, float]
 
-# Arguments that have been renamed, which a claim of somebody's own may still have.
+# Old name of an argument -> its name today. A person's own claim may still have the old one.
 _RENAMED = {"of": "rivals", "only": "among", "lowest": "lower_is_better"}
-# Tests that ask which of two is better.
+# Tests whether one of two is better.
 _COMPARE = ("ahead", "order", "ahead_on_average", "picked", "more_gain")
 
 
@@ -43,7 +43,7 @@ class Claim:
 
     @property
     def asks_which_is_better(self) -> bool:
-        """So that a difference can be too small to matter. Not if the claim has a margin of its own."""
+        """True for a comparison without a margin of its own: the margin that matters is then added to it."""
         return self.test in _COMPARE and not self.arguments.get("margin")
 
 
@@ -101,7 +101,7 @@ def bounded(
 ) -> Statement:
     """The mean of every setting lies below, or above, a number.
 
-    `among`: the name of a metric that is 0 or 1; of one setting the runs in which it is 1.
+    `among`: the name of a metric that is 0 or 1; then only the runs in which it is 1 count.
     """
     names = values.match(settings)
     if among is not None and len(names) != 1:
@@ -115,7 +115,7 @@ def bounded(
 
 
 def share(values: Values, metric: str, setting: str, above: float) -> Statement:
-    """In more than this share of the setting's runs the metric, which is 0 or 1, is 1."""
+    """The metric, which is 0 or 1, is 1 in more than this share of the setting's runs."""
     if len(names := values.match(setting)) != 1:
         raise UserError(f"setting={setting} stands for {', '.join(names)}; a share is taken of one setting: name it.")
     if not {*values.series(names[0], metric).values()} <= {0, 1}:
@@ -126,7 +126,7 @@ def share(values: Values, metric: str, setting: str, above: float) -> Statement:
 
 
 def agree(values: Values, metric: str, reference: str, settings: Names, margin: float) -> Statement:
-    """For every setting one metric differs from another, its reference, by less than `margin`."""
+    """One metric differs from another, its reference, by less than `margin`, in every setting."""
     return _closer([(_one(name, metric), _one(name, reference)) for name in values.match(settings)], margin)
 
 
@@ -150,7 +150,7 @@ def ahead_on_average(
 def picked(
     values: Values, metric: str, candidates: Names, benchmark: str, lower_is_better: bool | None = None
 ) -> Statement:
-    """The best of the candidates, whichever it is, beats the benchmark."""
+    """The best candidate beats the benchmark."""
     base = _one(benchmark, metric)
     return (tuple(_ahead(_one(n, metric), base, metric, 0.0, lower_is_better) for n in values.match(candidates)),)
 
@@ -158,7 +158,7 @@ def picked(
 def wider(values: Values, metric: str, settings: Names, than: Names, factor: float = 1.0) -> Statement:
     """Best and worst of the settings lie further apart than `factor` times those of the others.
 
-    Best and worst by their means over seeds: those within a seed lie apart by chance alone.
+    Best and worst are so by their means over seeds: within one seed they would differ by chance alone.
     """
     for names in (settings, than):
         if len(values.match(names)) < 2:
@@ -266,7 +266,7 @@ def statement(claim: Claim, values: Values) -> Statement:
         return found
     except (UserError, ValueError) as error:
         raise UserError(f"Claim {claim.name}: {error}") from error
-    except (TypeError, AttributeError) as error:  # a word where a number, or a mapping, should be
+    except (TypeError, AttributeError) as error:  # a word stands where a number or a mapping should be
         arguments = ", ".join(f"{name}={value}" for name, value in claim.arguments.items())
         raise UserError(
             f"Claim {claim.name}: the test {claim.test} cannot work with {arguments} ({error}); see {claim.test} in "

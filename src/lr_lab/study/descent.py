@@ -1,4 +1,4 @@
-"""Gradient descent on a quadratic loss: what theory says of a rate, and the same things measured.
+"""Gradient descent on a quadratic loss: quantities that theory predicts for a rate, and the same ones measured.
 
 With the Hessian's eigenvalues s, every step multiplies the part of the error along an eigenvector by 1 - lr s (Nocedal
 & Wright 2006, "Numerical Optimization", section 3.3; Goh 2017, "Why momentum really works", section 1). So the error
@@ -16,7 +16,7 @@ from math import isnan, log, nan
 ARRIVED = 0.01
 # Float32 keeps seven digits: distances below this part of the first are rounding.
 _RESOLVED = 1e-4
-# The long run: the last so many steps that were measured, when the parts of the error that shrink faster are gone.
+# The long run: the last measured steps, by which the parts of the error that shrink faster are gone.
 _LONG_RUN = 5
 
 
@@ -26,7 +26,7 @@ def predicted_contraction(lr: float, curvatures: Sequence[float]) -> float:
 
 
 def rate_limit(curvatures: Sequence[float]) -> float:
-    """The rate from which on descent diverges."""
+    """The smallest rate at which descent diverges."""
     return 2 / max(curvatures)
 
 

@@ -40,7 +40,7 @@ class Evidence:
     """How far the data speak for a lead.
 
     `effect` is the lead (negative: it is behind), with its 95% interval; `p_for` and `p_against` are the p-values for a
-    lead above and below zero, uncorrected for other questions. The latter is nan where no data could speak against it.
+    lead above and below zero, uncorrected for other questions. `p_against` is nan if no data could speak against it.
     """
 
     effect: float
@@ -72,7 +72,7 @@ def estimate(series: Series) -> Estimate:
 
 
 def compare(a: Series, b: Series, picked_from: int = 1) -> Evidence:
-    """The lead of a over b; one may have been picked, on these same data, from so many (Bonferroni)."""
+    """The lead of a over b; `picked_from` candidates pay for picking one on these same data (Bonferroni)."""
     sample = _sample(a, b)
     p_for, p_against = (min(1.0, picked_from * p) for p in (sample.p_above(), sample.p_below()))
     low, high = sample.interval(1 - (1 - LEVEL) / picked_from)
@@ -95,8 +95,8 @@ def centres(candidates: Mapping[str, Series]) -> dict[str, float]:
 def leader(candidates: Mapping[str, Series], lower_is_better: bool = False) -> str:
     """The candidate with the best mean over the seeds that all share; of equals the first.
 
-    One that is `inf` for some seed is thus behind all that never are; among those the median decides. ValueError
-    without a measured candidate.
+    A candidate that is `inf` for some seed is behind all that never are; among several such the median decides.
+    ValueError without a measured candidate.
     """
     measured = {name: series for name, series in candidates.items() if series}
     shared = {name: [*series.values()] for name, series in on_shared_seeds(measured).items()} if measured else {}
@@ -106,10 +106,10 @@ def leader(candidates: Mapping[str, Series], lower_is_better: bool = False) -> s
 def winner(candidates: Mapping[str, Series], lower_is_better: bool = False) -> tuple[str, Evidence]:
     """The best of the candidates on the seeds that they share, and its lead over the nearest of the others.
 
-    It has to be ahead of each of them, so the largest p-value counts (Berger 1982). Picking costs a factor of two: at
-    worst two equal settings lead all others and either may be picked (Gutmann & Maymin 1987, for independent arms; the
-    tests simulate it for pairs). Some setting is always best, so nothing speaks against it. ValueError with fewer than
-    two candidates.
+    The winner has to be ahead of each rival, so the largest p-value counts (Berger 1982). Picking it costs a factor of
+    two: at worst two equal settings lead all others and either may be picked (Gutmann & Maymin 1987, for independent
+    arms; the tests simulate it for pairs). Some setting is always best, so nothing speaks against it. ValueError with
+    fewer than two candidates.
     """
     if len(candidates) < 2:
         raise ValueError("Picking a winner takes at least two settings.")
@@ -176,6 +176,6 @@ def seeds_needed(
 def _sample(a: Series, b: Series) -> Sample:
     """The leads of a over b on the seeds that both have measured, to be tested by t alone."""
     shared = sorted(s for s in a if s in b and not isnan(a[s]) and not isnan(b[s]))
-    # Two that never got there tie.
+    # Two runs that never got there tie.
     leads = [0.0 if a[s] == b[s] else a[s] - b[s] for s in shared]
     return Sample(np.array(leads, dtype=float), usual=0.0)

@@ -40,7 +40,7 @@ def judge(
     outcome = replay(questions, study.kin, table, plan)
     claimed = {setting for each in questions.values() for row in each.rows for setting in row.settings}
     others = [setting for setting in values.settings if setting not in claimed]
-    # Settings that no claim names are for the tables; they get the seeds of the first look.
+    # Settings that no claim names stand in tables only; they get the seeds of the first look.
     outcome = replace(outcome, missing=outcome.missing | table.missing(others, plan.looks[0]))
     findings = [
         Finding(claim, outcome.verdicts[claim.name], _document(questions[claim.name].statement, published))
@@ -60,7 +60,7 @@ def _table_and_plan(study: Study, values: Values, further: Sequence[int]) -> tup
 
 
 def _most(study: Study, runs: Mapping[str, set[int]]) -> dict[str, int]:
-    """How many seeds a setting gets, where that is fewer than the looks use."""
+    """Setting -> its number of seeds, for settings that get fewer than the looks use."""
     if not study.reads:
         return study.most_seeds
     # A study that reads others trains nothing: where a setting has fewer seeds than others there, it was stopped.

@@ -1,11 +1,11 @@
-"""When a study looks at its results, what it then says, and what has to be trained for the next look.
+"""The looks of a study at its results: their verdicts, and the runs that the next look needs.
 
 A study declares after how many seeds it looks. At each look every open claim is tested. A verdict is final, and a
 setting is trained no further once no open claim needs it. The chance of any false verdict, over all looks and claims
 of the study, is at most 5%:
 
-- Looks share the 5%. By a look at n of N seeds the part (n / N)^2 of it is spent, less the tenth that is kept for looks
-  which somebody adds later (spending.py).
+- Looks share the 5%. A look at n of N seeds has spent the part (n / N)^2 of it; a tenth is kept for looks that
+  somebody adds later (spending.py).
 - Claims share what a look has, by Holm's steps; claims that are decided leave their part to the others (Maurer & Bretz
   2013, who show this for looks and claims).
 """
@@ -49,7 +49,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Forecast:
-    """How many seeds an open claim is expected to take, if its means are what they seem.
+    """The seeds that an open claim is expected to take, if its true means equal the measured ones.
 
     `fewest` and `most`: if they are a standard error better, or worse. None: over FARTHEST times the last look.
     """
@@ -61,7 +61,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where a study stands.
+    """The standing of a study.
 
     Attributes:
         verdicts: of all claims, in their order.
@@ -80,10 +80,10 @@ class Outcome:
 
 
 class Source(Protocol):
-    """Where values come from: `Values`, or numbers made up."""
+    """A source of values: `Values`, or simulated numbers."""
 
     def series(self, setting: str, metric: str) -> Mapping[int, float]:
-        """Seed -> value; a seed without one was not measured."""
+        """Seed -> value; a seed that was not measured is missing."""
 
 
 class Table:
@@ -173,9 +173,9 @@ def _needed(claims: Mapping[str, OpenClaim]) -> list[str]:
 
 
 def _hopeless(claims: Mapping[str, OpenClaim], samples: Samples, plan: Plan, seeds: int) -> set[str]:
-    """Claims that even means on the better side of what they seem would not decide by the last look."""
+    """Claims that will stay open at the last look even if their true means are better than the measured ones."""
     last = plan.looks[-1]
-    if seeds >= last or not claims:  # somebody who adds a look wants it taken
+    if seeds >= last or not claims:  # a look that somebody added is taken
         return set()
     level = plan.level(last, ALPHA / (2 * len(claims)))
     shift = float(special.stdtrit(max(1, seeds - 1), FUTILITY))

@@ -44,7 +44,7 @@ def read_study_runs(name: str, study: Study | None, output_dir: Path) -> Runs:
 
 
 def with_metrics(runs: Runs, study: Study) -> Runs:
-    """The runs with their `setting` and the metrics that are computed; those of no setting are left out.
+    """The runs with their `setting` and computed metrics, without runs of no setting.
 
     Raises:
         UserError: as `assign`.
@@ -77,7 +77,7 @@ def _has(table: pd.DataFrame, columns: Sequence[str]) -> bool:
 
 
 def _with_probes(results: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
-    """The results with what each probe measured last."""
+    """The results with the last value of each probe."""
     by_run = histories.groupby("run")
     # A value measured before a loss broke does not describe the end.
     ends = by_run.tail(1).set_index("run")[["train_loss", "val_loss"]]
@@ -97,7 +97,7 @@ def benchmark_accuracy(
 
 
 def combined(study: Study, output_dir: Path, conf: Path) -> tuple[Study, Runs]:
-    """The studies that this one reads, as one: their settings carry the name of their study."""
+    """The studies that this one reads, joined: each setting carries the name of its study."""
     settings: list[Setting] = []
     results = []
     for name in study.reads:

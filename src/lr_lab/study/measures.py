@@ -20,11 +20,11 @@ RISE = 0.01
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """One run, to compute metrics of.
+    """A run whose metrics are computed.
 
     Attributes:
         result: its row of results.csv, with the metrics that come before in the registry.
-        history: its epochs, with what probes measured said of the whole network; empty where there is only a table.
+        history: its epochs, with the probes' values for the whole network; empty if only a table is at hand.
         target: the accuracy that the study's benchmark ends at; None without one.
     """
 
@@ -50,7 +50,7 @@ def loss_gap(run: MeasuredRun) -> float:
 
 
 def val_loss_rise(run: MeasuredRun) -> float:
-    """The last less the lowest; infinite if a loss is not finite."""
+    """The last loss minus the lowest; infinite if a loss is not finite."""
     values = run.history["val_loss"].to_numpy(float)
     return float(values[-1] - values.min()) if np.isfinite(values).all() else math.inf
 
@@ -69,7 +69,7 @@ def largest_rise(run: MeasuredRun) -> float:
 def rises(run: MeasuredRun) -> float:
     """The share of epochs, from the second on, in which the loss rises by over RISE of its first value or breaks."""
     values = run.history["train_loss"].to_numpy(float)
-    with np.errstate(invalid="ignore"):  # from one loss that is not finite to the next: no fall, so a rise
+    with np.errstate(invalid="ignore"):  # two losses in a row that are not finite count as a rise
         steady = np.diff(values) <= RISE * values[0]
     return float(1 - steady.mean()) if len(steady) else math.nan
 

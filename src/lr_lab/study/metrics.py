@@ -1,4 +1,4 @@
-"""The metrics that settings are compared by: how each is called, and which direction is better."""
+"""The metrics that compare settings: the name of each, and which direction is better."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Metric:
         positive: never below 0, as fractions and counts.
         of_run: computes it; None: result.json or a probe has it.
         needs: columns of the history, or else of the results, without which nothing is computed.
-        from_history: only a history tells it, so that a table made without one has no such column.
+        from_history: computed from a history, so a table made without one lacks the column.
         absent: a run without a value never got there, or its value is unknown.
     """
 
@@ -47,7 +47,7 @@ class Metric:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Between which its values lie."""
+        """The range of its values."""
         if self.fraction and not self.gap:
             return 0.0, 1.0
         return (0.0 if self.fraction or self.count or self.positive else -math.inf), math.inf

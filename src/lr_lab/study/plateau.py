@@ -17,7 +17,7 @@ from lr_lab.curves.shape import length_of_end
 
 
 def whole_network(histories: pd.DataFrame) -> pd.DataFrame:
-    """The histories with what their probes measured layer by layer, said of the network, as columns of their own.
+    """The histories with columns for the whole network, from the layers that their probes measured.
 
     probe_gradient: Euclidean norm of the probe batch's gradient over all layers.
     dead_units: share of dead units in the layer that has most of them.
@@ -38,7 +38,7 @@ def whole_network(histories: pd.DataFrame) -> pd.DataFrame:
 
 
 def forgotten(history: pd.DataFrame) -> float:
-    """The best training accuracy less the best of the end: all of it if a loss is not finite."""
+    """The best training accuracy minus the best near the end; all of it if a loss is not finite."""
     best = float(history["train_accuracy"].max())
     if not np.isfinite(history[["train_loss", "val_loss"]].to_numpy(float)).all():
         return best

@@ -22,7 +22,7 @@ class Values:
     Args:
         results: rows with `setting`, `seed`, `status` and the metrics.
         settings: all settings of the study, run or not.
-        place: what the numbers are of, for messages.
+        place: names the source of the numbers in messages.
         censored: whether a missing epoch or loss means that the run never got there; else: that nobody measured it.
     """
 
@@ -63,7 +63,7 @@ class Values:
         return {int(seed): value for seed, value in zip(rows["seed"], values, strict=True) if not math.isnan(value)}
 
     def seeds(self, setting: str) -> set[int]:
-        """Those of its finished runs."""
+        """The seeds of its finished runs."""
         return {int(seed) for seed in self._rows[setting]["seed"]} if setting in self._rows else set()
 
     def run_count(self, setting: str, status: str | None = None) -> int:

@@ -83,12 +83,12 @@ class OpenClaim:
 
     @property
     def settings(self) -> set[str]:
-        """Those that more seeds can still tell something of."""
+        """The settings whose further seeds can still change something."""
         groups = [group for index, group in enumerate(self.question.statement) if index not in self._shown]
         return {setting for group in groups for row in group if row not in self._fallen for setting in row.settings}
 
     def p_values(self, samples: Samples) -> dict[Kind, float]:
-        """By verdict, uncorrected for other claims and looks; parts that are shown already are not tested again."""
+        """p-values by verdict, uncorrected for other claims and looks; parts shown earlier are not tested again."""
         found: dict[Kind, float] = {
             "reproduced": self._p_all_above(samples, 0.0, self._shown),
             "not reproduced": self._p_some_below(samples, 0.0, self._fallen),
@@ -101,7 +101,7 @@ class OpenClaim:
         return found
 
     def note(self, samples: Samples, level: float) -> None:
-        """Keeps what is shown at this level."""
+        """Keeps the parts that are shown at this level."""
         groups, margin = self.question.statement, self.question.margin
         self._shown |= {i for i, group in enumerate(groups) if _p_any_above(group, samples, 0.0) <= level}
         self._fallen |= {row for row in self.question.rows if len(groups) * samples[row].p_below() <= level}
@@ -113,7 +113,7 @@ class OpenClaim:
     def verdict(
         self, samples: Samples, kind: Kind = "undecided", p: float = 1.0, look: int = 0, is_set_aside: bool = False
     ) -> Verdict:
-        """With the lead and its interval as the samples have them."""
+        """The claim with the lead and interval of the samples."""
         groups = [[samples[row] for row in group] for group in self.question.statement]
         seeds = min(s.seeds for group in groups for s in group)
         if not seeds:
@@ -179,7 +179,7 @@ def decide(
     for rank, name in enumerate(sorted(found, key=lambda name: min(found[name].values()))):
         price = ALPHA / level(ALPHA / (2 * (len(found) - rank)))
         largest = max(largest, min(1.0, price * min(found[name].values())))
-        # Where several are shown at once, the first says most.
+        # If several are shown at once, the first is the strongest.
         shown = [kind for kind, p in found[name].items() if price * p <= ALPHA]
         verdicts[name] = (shown[0] if shown and largest <= ALPHA else "undecided"), largest
     return verdicts

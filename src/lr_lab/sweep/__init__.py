@@ -1,1 +1,1 @@
-"""Many runs: what is missing of them, who trains them, and how they end."""
+"""Many runs: which are missing, which launcher trains them, and how they end."""

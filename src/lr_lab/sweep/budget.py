@@ -1,8 +1,8 @@
 """Training a study seed by seed, until its claims are decided or its budget is spent.
 
-What is trained next follows from the results alone: the next look, the settings that an open claim still needs, and of
-their missing runs those of the first seed. So a study that is killed goes on where it was. A budget in hours is held
-against the recorded seconds of the runs.
+The results alone decide the next runs: the next look, the settings that an open claim still needs, and the first seed
+that their runs lack. So a killed study goes on where it was. A budget in hours is compared with the recorded seconds of
+the runs.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class Limit:
 
 @dataclass(frozen=True)
 class State:
-    """Where a study stands, by the runs on disk.
+    """The standing of a study, by the runs on disk.
 
     Attributes:
-        seconds: setting -> those of its mean run.
+        seconds: setting -> mean seconds of its runs.
         hours: of all runs so far.
     """
 
@@ -77,11 +77,11 @@ class State:
 
     @property
     def next_seed(self) -> int | None:
-        """The first seed that the next look waits for; None where it waits for nothing."""
+        """The first seed that the next look waits for; None if it waits for nothing."""
         return min((seeds[0] for seeds in self.outcome.missing.values()), default=None)
 
     def seeds_trained(self, study: Study) -> int:
-        """How many the settings have that are still needed."""
+        """The number of seeds that all needed settings have."""
         taken = self.outcome.looks[-1].seeds if self.outcome.looks else 0
         return taken if self.next_seed is None else self.next_seed - study.first_seed
 
@@ -101,7 +101,7 @@ class State:
 
     @property
     def hours_to_next_look(self) -> float | None:
-        """On this machine, all cores at work; None before anything was measured."""
+        """The hours on this machine with all cores at work; None before anything was measured."""
         if not self.seconds:
             return None
         usual = sum(self.seconds.values()) / len(self.seconds)
@@ -238,7 +238,7 @@ def train_runs(typed: Sequence[Sequence[str]]) -> None:
 
 
 def train_configs(configs: Sequence[Mapping[str, Any]], typed: Sequence[Sequence[str]]) -> None:
-    """As `train_runs`, of resolved configurations; `typed` tells them apart for a person."""
+    """Like `train_runs`, for resolved configurations; `typed` shows a person how they differ."""
     runs = plan(configs, typed)
     LocalLauncher().train(runs, Console())
     write_results(runs[0].folder.path.parent)

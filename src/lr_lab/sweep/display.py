@@ -25,7 +25,7 @@ class Display:
     """Shows a sweep; a context manager.
 
     Args:
-        console: where to.
+        console: prints the lines.
         slots: runs at a time.
         kept: runs that were finished before this sweep started.
         total: runs of the sweep.
@@ -76,7 +76,7 @@ class Display:
         self.say(f"{result['status']:<9} {run.name}  {_progress(result)}")
 
     def refresh(self, running: Mapping[Any, Run], waiting: Sequence[Run]) -> None:
-        """Brings a terminal's lines up to date; `running` by slot, or whatever else a run is found under."""
+        """Brings a terminal's lines up to date; `running` by slot, or by the number of a job."""
         if not self._live:
             return
         results = {slot: run.result() for slot, run in running.items()}
@@ -93,7 +93,7 @@ class Display:
             self._pace.observe(result)
             self._before.pop(run, None)
         for run in waiting:
-            # Nobody trains it here, so one look is enough.
+            # No process of this sweep trains it, so one look is enough.
             self._before.setdefault(run, run.result())
         now = [self._pace.seconds_left(result, _since(run)) for run, result in running]
         later = [self._pace.seconds_left(self._before[run]) for run in waiting]

@@ -11,7 +11,7 @@ from lr_lab.sweep.runs import Run
 
 
 def settle_finished(runs: Sequence[Run], retrain: bool, say: Callable[[str], None]) -> None:
-    """Says in a line what changed since which of the finished runs were trained.
+    """Prints the changes since the finished runs were trained, one line for all runs with the same changes.
 
     Args:
         retrain: whether these runs are trained anew; what they left is then removed.

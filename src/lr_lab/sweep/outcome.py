@@ -1,4 +1,4 @@
-"""How a sweep ended, for a terminal: its settings, the best first, what the seeds say, and how to go on."""
+"""The end of a sweep, for a terminal: its settings, the best first, how sure the seeds are, and how to go on."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _caption(by_accuracy: bool, has_seeds: bool) -> str:
 
 
 def _mean(results: Sequence[Mapping[str, Any]], key: str, shown: str) -> str:
-    """Over the runs that have the value, and how many those are if not all; "" if none has."""
+    """The mean over the runs that have the value, with their number if some lack it; "" if all do."""
     known = [result[key] for result in results if result.get(key) is not None]
     if not known:
         return ""
@@ -127,7 +127,7 @@ def _show_settings(results: Mapping[Run, Mapping[str, Any]], console: Console) -
         ((run, result),) = results.items()
         _print(console, settings_table([("", run.settings, [result])], {}))
         return False
-    # Here and not above: a single run should not wait for pandas and scipy.
+    # Imported here, because a single run should not wait for pandas and scipy.
     from lr_lab.sweep.standings import intervals, plot, standings, verdict
 
     datasets: dict[str, dict[str, list[Run]]] = {}

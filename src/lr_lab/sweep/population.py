@@ -25,9 +25,9 @@ class PopulationLauncher(LocalLauncher):
 
     Args:
         convolution: how a population convolves: grouped, channels_last or matmul; None: the fastest.
-        graphs: whether a GPU runs blocks of steps as CUDA graphs.
-        compiled: whether the networks go through torch.compile.
-        max_members: of a population; None: as many as fit into the memory of a GPU.
+        graphs: run blocks of steps as CUDA graphs on a GPU.
+        compiled: compile the networks by torch.compile.
+        max_members: the largest population; None: as many members as fit into a GPU's memory.
         local: arguments of LocalLauncher.
     """
 

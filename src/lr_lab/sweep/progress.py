@@ -1,4 +1,4 @@
-"""Where each run of a sweep stands: one state machine for all launchers, shown on one display.
+"""The state of each run of a sweep: one state machine for all launchers, shown on one display.
 
 A run waits, runs at a place (a slot of this machine or a job of a cluster), or another process trains it elsewhere. It
 ends once, with a result or as failed.
@@ -22,7 +22,7 @@ Place = int | str
 
 
 class State(Enum):
-    """Where a run stands."""
+    """The states of a run."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -37,7 +37,7 @@ class Progress:
     Args:
         runs: all runs of the sweep; finished ones count as ended.
         slots: runs at a time.
-        console: where to show it.
+        console: shows the display.
         max_failures: the sweep stops after this many failed runs.
     """
 
@@ -82,7 +82,7 @@ class Progress:
         return not (self.waiting or self.running or self.elsewhere)
 
     def at(self, place: Place) -> list[Run]:
-        """The runs at a place: one, or those that are trained as one and have not ended."""
+        """The runs at a place: one, or the members of a population that have not ended."""
         return [run for run, its in self._places.items() if its == place]
 
     def start(self, run: Run, place: Place, announce: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""Racing the settings of a plain sweep: seed by seed, without those that surely are not the best."""
+"""Racing the settings of a plain sweep seed by seed, dropping those that surely are not the best."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_SEEDS = 20
 
 @dataclass(frozen=True)
 class Field:
-    """The settings of a folder of runs, and where their race stands.
+    """The settings of a folder of runs, and the standing of their race.
 
     Attributes:
         configs: setting -> the configuration of one of its runs.
@@ -105,7 +105,7 @@ def _train_lap(current: Field, settings: Sequence[str], seed: int) -> None:
     configs = []
     for setting in settings:
         config = dict(current.configs[setting])
-        # Where the seed draws the split as well, it goes on doing so.
+        # If the runs' seed also draws the split, the new seed does so, too.
         if config["data"].get("split_seed") == config["seed"] != 0:
             config["data"] = {**config["data"], "split_seed": seed}
         configs.append({**config, "seed": seed})
