@@ -47,6 +47,7 @@ def made(outputs: Path) -> Path:
 def test_every_file_is_there(made: Path) -> None:
     files = {str(file.relative_to(made)) for file in made.rglob("*") if file.is_file()}
     figures = {f"figures/figure_{n}.{e}" for n in ("1", "2", "3", "4", "5a", "5b", "8") for e in ("png", "svg")}
+    figures |= {f"figures/{name}.{e}" for name in ("heat_map", "paired", "forest") for e in ("png", "svg")}
     tables = {
         f"{name}.{ending}"
         for name in ("comparison", "selection", "benchmarks", "diagnoses")

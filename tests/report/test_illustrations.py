@@ -68,7 +68,8 @@ def test_plots_of_one_quantity_share_their_axis(tmp_path: Path) -> None:
 
 def test_of_many_settings_the_best_are_shown(tmp_path: Path) -> None:
     rates = MOST_CURVES + 5
-    figure, everything = illustrations(tmp_path, rates).draw().shown
+    sweep, figure, everything = illustrations(tmp_path, rates).draw().shown
+    assert isinstance(sweep, Picture)
     assert isinstance(figure, Panel)
     assert isinstance(everything, Panel)
     best = [f"lr={number / 100:g}" for number in range(rates - MOST_CURVES_IN_A_FIGURE + 1, rates + 1)]
@@ -128,5 +129,5 @@ def test_what_a_figure_lacks_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_kind_is_named_with_those_there_are(tmp_path: Path) -> None:
     figures: list[dict[str, object]] = [{"name": "pie", "kind": "pie", "caption": "Pie."}]
-    with pytest.raises(UserError, match="Figure pie of study mine: kind=pie is not known; known are sequences, curves"):
+    with pytest.raises(UserError, match="Figure pie of study mine: kind=pie is not known; known are rate_sweep, heat_map"):
         illustrations(tmp_path, figures=figures).draw()

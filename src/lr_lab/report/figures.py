@@ -64,14 +64,15 @@ def styles(study: Study) -> dict[str, Style]:
     """Setting -> colour and dash, no two alike before all pairs are used up.
 
     Settings of one label share their colour and settings of a group their dash, where they can; before two of a group
-    share a colour, one takes another than its label's.
+    share a colour, one takes another than its label's. Settings that no file describes share the colour of their
+    sequence, or of their rate where all have one sequence, and the dash of all else.
     """
     places: dict[str, int] = {}
     found: dict[str, Style] = {}
-    for index, settings in enumerate(study.compared_groups.values()):
+    for index, settings in enumerate(_dashed_alike(study)):
         rivals: set[str] = set()
-        for setting in settings:
-            place = places.setdefault(setting.label, len(places))
+        for name, label in settings.items():
+            place = places.setdefault(label, len(places))
             wanted = [
                 Style(PALETTE[(place + c) % len(PALETTE)], DASHES[(index + place // len(PALETTE) + d) % len(DASHES)])
                 for d in range(len(DASHES))
@@ -81,11 +82,26 @@ def styles(study: Study) -> dict[str, Style]:
                 (style for style in wanted if style not in found.values()), key=lambda style: style.colour in rivals
             )
             # Once all are used up the farthest, which hardly stands in the same figure, is taken again.
-            found[setting.name] = free[0] if free else list(found.values())[len(found) - len(wanted)]
-            rivals.add(found[setting.name].colour)
+            found[name] = free[0] if free else list(found.values())[len(found) - len(wanted)]
+            rivals.add(found[name].colour)
     for place, setting in enumerate(study.benchmarks):
         found.setdefault(setting.name, Style(NEUTRAL[place % len(NEUTRAL)], DASHES[place % 2 * 3]))
     return found
+
+
+def _dashed_alike(study: Study) -> list[dict[str, str]]:
+    """The settings that share a dash: the name of each, and a word for what its colour stands for."""
+    groups = list(study.compared_groups.values())
+    choices = [dict(setting.where) for settings in groups for setting in settings]
+    varied = [key for key in (choices[0] if choices else ()) if len({str(each.get(key)) for each in choices}) > 1]
+    colour = next((key for key in ("sequence", "lr") if key in varied), None)
+    if len(groups) > 1 or any(setting.group for setting in groups[0]) or colour is None or len(varied) < 2:
+        return [{setting.name: setting.label for setting in settings} for settings in groups]
+    dashes: dict[tuple[str, ...], dict[str, str]] = {}
+    for setting in groups[0]:
+        others = tuple(str(setting.where.get(key)) for key in varied if key != colour)
+        dashes.setdefault(others, {})[setting.name] = str(setting.where[colour])
+    return list(dashes.values())
 
 
 def ranking(study: Study, estimates: Mapping[str, Estimate], metric: str) -> Figure:
@@ -98,7 +114,7 @@ def ranking(study: Study, estimates: Mapping[str, Estimate], metric: str) -> Fig
     figure = Figure(figsize=(7.6, 0.27 * len(shown) + 0.9), layout="constrained")
     axes = figure.subplots()
     look, caption = styles(study), labels(study, list(shown))
-    low, high = _range_of_ranking(list(shown.values()))
+    low, high = range_of_ranking(list(shown.values()))
     axes.set_xlim(low, high)
     for row, (name, found) in enumerate(shown.items()):
         colour = look[name].colour
@@ -120,7 +136,7 @@ def ranking(study: Study, estimates: Mapping[str, Estimate], metric: str) -> Fig
     return figure
 
 
-def _range_of_ranking(shown: Sequence[Estimate]) -> tuple[float, float]:
+def range_of_ranking(shown: Sequence[Estimate]) -> tuple[float, float]:
     """Wide enough for the better half of the settings with their intervals, and as much again."""
     finite = [each for each in shown if np.isfinite(each.centre)]
     near = finite[: max(2, ceil(len(finite) / 2))]
@@ -234,22 +250,22 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
         axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(axis.column, axis.column))
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
-        _in_percent(axes, axis.column)
+        in_percent(axes, axis.column)
     panels[0].set(xlim=axis.epochs, ylim=axis.limits)
     if closer:
         panels[1].set(xlim=axis.closer_epochs, ylim=axis.closer_limits)
     _mark_convergence(panels[0], runs, drawn, look)
-    _legend(figure)
+    legend(figure)
     return figure
 
 
-def _in_percent(axes: Axes, column: str) -> None:
+def in_percent(axes: Axes, column: str) -> None:
     """Labels an axis of accuracies with the decimals that tell its ticks apart; PercentFormatter has more or fewer."""
     if "accuracy" in column:
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
 
 
-def _legend(figure: Figure) -> None:
+def legend(figure: Figure) -> None:
     """Below the panels, in as many columns as fit; the figure grows with its rows."""
     handles, labels = figure.axes[0].get_legend_handles_labels()
     # A figure of 10 inches is about 120 characters wide; a line's key takes 6.
@@ -300,9 +316,9 @@ def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str
         axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column), yscale=scale[quantity(column)])
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
-        _in_percent(axes, column)
+        in_percent(axes, column)
     if len(names) > 1:
-        _legend(figure)
+        legend(figure)
     return figure
 
 
@@ -339,7 +355,7 @@ def seeds(
                     history["epoch"] + 1, history[column], color=colour, linestyle=dash, label=f"seed {seed}"
                 )
             axes.set_yscale("log" if column in log else "linear")
-            _in_percent(axes, column)
+            in_percent(axes, column)
             if column in limits:  # else None would fix the axis as the first setting leaves it
                 axes.set_ylim(limits[column])
             axes.grid(alpha=0.3)

@@ -58,14 +58,18 @@ class Subject:
         return figures.styles(self.study)
 
     @cached_property
+    def with_curves(self) -> list[str]:
+        """The settings that have any."""
+        return [name for name in self.values.settings if len(self.runs.curve(name, "lr"))]
+
+    @cached_property
     def sources(self) -> Mapping[str, ColumnDataSource]:
         """Setting -> its numbers by epoch, of those that have curves."""
-        drawable = [name for name in self.values.settings if len(self.runs.curve(name, "lr"))]
-        return {name: interactive.source(self.runs, name, self.columns) for name in drawable}
+        return {name: interactive.source(self.runs, name, self.columns) for name in self.with_curves}
 
     def drawable(self, names: str | Sequence[str]) -> list[str]:
         """The settings of these names or patterns that have curves."""
-        return [name for name in self.values.match(names) if name in self.sources]
+        return [name for name in self.values.match(names) if name in self.with_curves]
 
     def lines(self, names: Sequence[str]) -> list[Line]:
         labels = figures.labels(self.study, names)
