@@ -16,6 +16,7 @@ from lr_lab.errors import UserError
 from lr_lab.run import parts
 from lr_lab.run.config import compose
 from lr_lab.run.folder import RunFolder, run_path
+from lr_lab.run.inputs import parts_of
 from lr_lab.run.training import train
 
 IMAGES = ("data=random_images", "data.samples=24", "data.size=16", "data.classes=3", "data.channels=3")
@@ -177,6 +178,7 @@ def test_a_network_that_reshapes_with_view_trains_and_its_run_knows_the_classes(
     assert kept == config
     assert "classes" not in kept["model"]
     assert classes_of(kept) == 3
+    assert "lr_lab.modules.Classification" in parts_of(kept)
     assert Curve.of_history(folder.history(), classes_of(kept)).classes == 3
 
 

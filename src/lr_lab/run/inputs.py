@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from lr_lab.curves.readers.lab_run import classes_of
 from lr_lab.errors import UserError
 from lr_lab.run.folder import RunFolder
 from lr_lab.run.source import Source, code_of
@@ -32,7 +33,7 @@ def targets(config: Any) -> set[str]:
 
 def parts_of(config: Mapping[str, Any]) -> set[str]:
     """All classes and functions that a run is trained by."""
-    return {*targets(config), _POSITION, _LEARNERS[config["model"].get("classes") is None]}
+    return {*targets(config), _POSITION, _LEARNERS[classes_of(config) is None]}
 
 
 def code(config: Mapping[str, Any]) -> dict[str, str]:
