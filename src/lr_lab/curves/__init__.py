@@ -1,1 +1,1 @@
-"""A training curve and what it shows."""
+"""Training curves: reading them from logs, diagnosis and advice."""

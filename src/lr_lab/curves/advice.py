@@ -56,7 +56,7 @@ def advise(shape: Shape, diagnosis: Diagnosis, found: Sequence[Finding]) -> list
 def _of_label(shape: Shape, diagnosis: Diagnosis, by_kind: Mapping[str, Finding]) -> list[Advice]:
     highest = shape.highest_rate
     if "taken_up_wrongly" in by_kind and diagnosis.label in ("collapsed", "diverged", "oscillating"):
-        return []  # the restart did it, not the rate that went before
+        return []  # the restart did it, not the rate before it
     match diagnosis.label:
         case "diverged" if "rate_too_high" not in by_kind:
             return [

@@ -15,9 +15,9 @@ from lr_lab.curves.roles import ROLES, Roles, choose, qualified
 from lr_lab.curves.table import Table
 from lr_lab.errors import UserError
 
-FEW_EPOCHS = 5  # with fewer, single steps or evaluations tell more than epochs
+FEW_EPOCHS = 5  # with fewer epochs, single steps or evaluations show more
 MOST_EPOCHS = 1000  # a longer series of consecutive steps counts steps
-RAREST = 7  # validation is done at least every seventh epoch, or it is steps that are counted
+RAREST = 7  # if validations are further apart, the numbers count steps and not epochs
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Wishes:
         columns: column by role.
         unit: "epoch" or "step".
         percent: whether accuracies are in percent.
-        classes: how many.
+        classes: their number.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -89,7 +89,7 @@ def curves(table: Table, wishes: Wishes | None = None) -> list[Curve]:
 
 
 def _value(values: Mapping[str, float], columns: tuple[str, ...] | None) -> float | None:
-    """A column's number, or the sum of several; None if one of them is not in the row."""
+    """The number in a column, or the sum of several columns; None if the row lacks one."""
     if not columns or not all(column in values for column in columns):
         return None
     return math.fsum(values[column] for column in columns) if len(columns) > 1 else values[columns[0]]
@@ -132,7 +132,7 @@ def _steps_are_epochs(entries: Sequence[_Entry]) -> bool:
 
 
 def _filled(entries: list[_Entry], axis: str) -> list[_Entry]:
-    """The entries with the axis of the row before; of the next that has one, where the log tells it at the end."""
+    """The entries, each with an axis: that of the row before or, if the log names it last, that of the next row."""
     if axis == "epoch" and (found := _by_steps(entries)):
         return found
     last = next((value for e in entries if (value := getattr(e, axis)) is not None), None)
@@ -145,7 +145,7 @@ def _filled(entries: list[_Entry], axis: str) -> list[_Entry]:
 
 
 def _by_steps(entries: list[_Entry]) -> list[_Entry]:
-    """Epochs by the steps at which they are told; empty if every row tells its own, or not all have steps."""
+    """Step -> epoch named there; empty if every row names its own epoch, or if some rows have no step."""
     told = sorted({(e.step, e.epoch) for e in entries if e.step is not None and e.epoch is not None})
     steps = [step for step, _ in told]
     if any(e.step is None for e in entries) or all(e.epoch is not None for e in entries) or steps != sorted(set(steps)):
@@ -171,8 +171,8 @@ def _from_one(entries: list[_Entry]) -> list[_Entry]:
 def _runs(entries: Sequence[_Entry]) -> list[tuple[list[_Entry], list[float]]]:
     """The rows of each run, and the places where it was taken up again.
 
-    Where the axis falls back to the run's first value, another run begins; where it falls back less far, the run was
-    resumed from there, and its later rows so far were lost. Neither, where only series begin that were not there yet.
+    If the axis falls back to the run's first value, another run begins. If it falls back less far, the run was resumed
+    there, and its later rows were lost. Rows that only begin new series do neither.
     """
     runs: list[tuple[list[_Entry], list[float]]] = []
     seen: dict[float, set[str]] = defaultdict(set)
@@ -242,7 +242,7 @@ def _without_tail_of_nan(run: Sequence[_Entry]) -> tuple[Sequence[_Entry], list[
 
 
 def _has_few_epochs(run: Sequence[_Entry]) -> bool:
-    """Whether single evaluations or logged steps show more of the run than its epochs do."""
+    """True if single evaluations or logged steps show more of the run than its epochs."""
     epochs = len({entry.epoch for entry in run})
     steps = {entry.step for entry in run if entry.step is not None and "train_loss" in entry.values}
     return epochs < FEW_EPOCHS and len(steps) >= 2 * FEW_EPOCHS
@@ -268,7 +268,7 @@ def _groups(run: Sequence[_Entry], by_step: bool) -> dict[float, list[_Entry]]:
 
 
 def _drawn_together(entries: Sequence[_Entry], role: str) -> float | None:
-    """One number of an epoch: of training the mean, of validation the last, the rate that it began with."""
+    """One number of an epoch: the mean of training, the last of validation, the rate at its start."""
     told = [entry for entry in entries if role in entry.values]
     whole = [entry.values[role] for entry in told if not entry.within] or [entry.values[role] for entry in told]
     if not whole:

@@ -1,4 +1,4 @@
-"""The command `lr-explain`: what a training log shows and what to try next."""
+"""The command `lr-explain`: explains a training log and gives advice what to try next."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lr_lab.curves.roles import ROLES
 from lr_lab.curves.text import ASCII_BLOCKS, BLOCKS, as_text, side_by_side
 from lr_lab.errors import UserError
 
-IN_FULL = 3  # so many runs are shown in full; of more, a line each and the last in full
+IN_FULL = 3  # at most so many runs are shown in full; of more, only the last, and a line for each
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
 
         return follow(options.paths, wishes(options), options.every, labels)
     explained = [explain(curve) for curve in read(options.paths, wishes(options))]
-    write(explained, options.page, options.png)  # first: the reader of what is printed may stop early, as `| head`
+    write(explained, options.page, options.png)  # first: who reads the output may stop early (`| head`)
     if options.json:
         print(json.dumps([one.as_json() for one in explained], indent=1, allow_nan=False))
     else:
@@ -127,7 +127,7 @@ def _abandon_output() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0, 1 for a label of --fail-on, 2 for a mistake, which is one sentence on standard error."""
-    if isinstance(sys.stdout, TextIOWrapper):  # names of files and columns may hold what a terminal can't show
+    if isinstance(sys.stdout, TextIOWrapper):  # names may hold characters that a terminal cannot show
         sys.stdout.reconfigure(errors="replace")
     try:
         code = run(parser().parse_args(arguments))

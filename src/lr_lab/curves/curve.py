@@ -17,7 +17,7 @@ SERIES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "lr")
 class Curve:
     """
     Attributes:
-        at: where each point lies: epochs counted from 1, or optimizer steps.
+        at: the place of each point: epochs counted from 1, or optimizer steps.
         train_loss: a loss per point; None where the log has no value, NaN or infinity where it says so.
         val_loss: likewise.
         train_accuracy: fractions between 0 and 1; also another score that grows, where a log has no accuracy.
@@ -25,7 +25,7 @@ class Curve:
         lr: the learning rate.
         unit: of `at`, "epoch" or "step".
         name: for people: the file or the run.
-        classes: how many, where known.
+        classes: their number, where known.
         guess_loss: loss of always answering with the shares of the classes, where known (nats).
         initial_lr: rate of the first optimizer step, where it is known and the first point's may be a later one.
         within: training losses logged inside the epochs: (position in epochs, counted from 0, loss).
@@ -70,7 +70,7 @@ class Curve:
         return any(value is not None for value in getattr(self, name))
 
     def points(self, name: str) -> list[tuple[float, float]]:
-        """(at, value) wherever the series has a finite value."""
+        """(at, value) of each finite value of the series."""
         pairs = zip(self.at, getattr(self, name), strict=True)
         return [(at, value) for at, value in pairs if value is not None and math.isfinite(value)]
 

@@ -12,7 +12,7 @@ from lr_lab.curves.verdicts import DIVERGED_RATIO, RULES, STRONGEST, loss
 
 LABELS = ("healthy", "crawling", "overfitting", "oscillating", "stuck", "collapsed", "diverged")
 NEAR = 0.6  # a rule with this part of the strength that it needs is named as an alternative
-FEW = 5  # with fewer points nothing is sure
+FEW = 5  # fewer points make no diagnosis sure
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def has_nonfinite_loss(curve: Curve) -> bool:
     """
     train, val = ([value for value in values if value is not None] for values in (curve.train_loss, curve.val_loss))
     if len(train) > 1 and all(map(math.isfinite, train)) and not any(map(math.isfinite, val)):
-        return bool(val) and train[-1] == 0.0  # which some programs write for a loss that is not finite
+        return bool(val) and train[-1] == 0.0  # some programs write this for a loss that is not finite
     return not all(map(math.isfinite, [*train, *val]))
 
 
@@ -91,7 +91,7 @@ def diagnose(curve: Curve, thresholds: Thresholds | None = None) -> Diagnosis:
 
 
 def _sure(margin: float, shape: Shape) -> float:
-    """From how far a threshold is passed to a confidence; few points never make sure."""
+    """The confidence that follows from the distance to a threshold; it stays low with few points."""
     confidence = margin / (margin + 0.7)
     return round(min(confidence, 0.5 if len(shape.val) < FEW else 0.95), 2)
 
@@ -112,7 +112,7 @@ def _healthy(shape: Shape) -> str:
 
 
 def _broken(curve: Curve) -> tuple[float, ...]:
-    """Where a loss is first not finite; the last point if all are."""
+    """The first place with a loss that is not finite; the last place if all losses are finite."""
     pairs = zip(curve.at, curve.train_loss, curve.val_loss, strict=True)
     broken = [at for at, *losses in pairs if any(value is not None and not math.isfinite(value) for value in losses)]
     return (broken[0],) if has_nonfinite_loss(curve) else (curve.at[-1],)

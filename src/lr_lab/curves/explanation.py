@@ -1,4 +1,4 @@
-"""Everything that is said about one curve, and which of several is best."""
+"""The explanation of one curve, and the best of several curves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lr_lab.curves.thresholds import Thresholds
 
 @dataclass(frozen=True)
 class Explanation:
-    """A curve, what it shows, and what to try."""
+    """A curve with its diagnosis, findings and advice."""
 
     curve: Curve
     diagnosis: Diagnosis
@@ -55,9 +55,9 @@ def explain(curve: Curve, thresholds: Thresholds | None = None) -> Explanation:
 
 
 def best(explained: Sequence[Explanation]) -> tuple[int, str] | None:
-    """Which of several is best and by what: validation accuracy where all have it, else loss of the same kind.
+    """The best of several curves and the measure: validation accuracy if all have it, else loss of the same kind.
 
-    None for a single run, and where nothing can be compared.
+    None for a single run, and if nothing can be compared.
     """
     if len(explained) < 2:
         return None

@@ -1,4 +1,4 @@
-"""From what a person names to the curves in it."""
+"""Finds the curves in the files and folders that a person names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lr_lab.curves.source import LARGEST, Source
 from lr_lab.curves.table import Table
 from lr_lab.errors import UserError
 
-SURE = 0.35  # below, a file is not a log
+SURE = 0.35  # a reader less sure than this does not count
 SKIPPED = {"checkpoints", "weights", "__pycache__", "node_modules", "artifacts"}
 
 
@@ -36,7 +36,7 @@ def read(paths: Sequence[str], wishes: Wishes | None = None) -> list[Curve]:
                 for curve in curves(table, wishes)
                 if len(curve)
             ]
-        except UserError as error:  # beside other tables one may hold rates or times alone
+        except UserError as error:  # a table beside others may hold only rates or times
             refused.append(error)
     if refused and not made:
         raise refused[0]
@@ -84,7 +84,7 @@ def _tables(source: Source) -> list[tuple[Reader, Table]]:
 
 
 def _of_folder(folder: Path) -> list[tuple[Reader, Table]]:
-    """The logs below a folder; of several that tell of one run, the one that tells most."""
+    """The logs below a folder; if several describe one run, the most complete one."""
     if reader := reader_of(Source(folder)):
         whole = [(reader, table) for table in reader.tables(Source(folder))]
         files = [] if reader.order == 0 else [found for found in _of_files(folder) if found[0].order < reader.order]
@@ -106,7 +106,7 @@ def _of_files(folder: Path) -> list[tuple[Reader, Table]]:
 
 
 def _joined(found: Sequence[tuple[Reader, Table]]) -> list[tuple[Reader, Table]]:
-    """Tables that hold one run together, as one."""
+    """Joins tables that hold one run together."""
     joined: dict[str, tuple[Reader, Table]] = {}
     for number, (reader, table) in enumerate(found):
         key = table.part_of or f"#{number}"

@@ -106,7 +106,7 @@ def rate_too_high(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) ->
 
 
 def _is_thrown_about(shape: Shape, diagnosis: Diagnosis) -> bool:
-    """Whether a run that learned nothing lies above the loss of guessing or jumps."""
+    """True if a run that learned nothing lies above the loss of guessing or jumps."""
     line = shape.train
     return diagnosis.label == "stuck" and (max(line.values) > 1.05 * shape.start or line.swing > 0.02 * shape.start)
 
@@ -347,13 +347,13 @@ def _by_epoch(shape: Shape, least: int) -> list[list[float]]:
 
 
 def _without_line(values: Sequence[float]) -> list[float]:
-    """The values less the straight line that fits them best."""
+    """The values minus the straight line that fits them best."""
     slope, start = linear_regression(range(len(values)), values)
     return [value - start - slope * place for place, value in enumerate(values)]
 
 
 def taken_up_wrongly(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> Finding | None:
-    """Where a run was taken up again or its rate jumped up, the loss jumped too."""
+    """The loss jumped where a run was taken up again or its rate jumped up."""
     for at, how in _restarts(shape, thresholds):
         before, after = _around(shape, at)
         if not before or not after or after[0] < (1 + thresholds.loss_jump) * median(before):
@@ -372,7 +372,7 @@ def taken_up_wrongly(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds)
 
 
 def rate_raised(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> Finding | None:
-    """The rate jumped above all that it had been, and the loss took no harm from it."""
+    """The rate jumped above all earlier rates, and the loss did not suffer."""
     if taken_up_wrongly(shape, diagnosis, thresholds):
         return None
     for at, _ in _restarts(shape, thresholds):
@@ -390,7 +390,7 @@ def rate_raised(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> F
 
 
 def _restarts(shape: Shape, thresholds: Thresholds) -> list[tuple[float, str]]:
-    """Where the log was taken up again, and where the rate jumped up without climbing, as in a warm-up, before."""
+    """Places where the log was taken up again, or where the rate jumped up without climbing before, as in a warm-up."""
     places = [(at, "was taken up again") for at in shape.curve.resumed]
     rates = shape.rates
     for (_, earlier), (_, before), (at, after) in zip(rates, rates[1:], rates[2:], strict=False):
@@ -425,7 +425,7 @@ def validation_not_finite(shape: Shape, diagnosis: Diagnosis, thresholds: Thresh
 
 
 def few_points(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> Finding | None:
-    """Too short for a shape."""
+    """The run is too short to show a shape."""
     if len(shape.curve) >= 4 or diagnosis.label == "diverged":
         return None
     return Finding(
@@ -443,6 +443,6 @@ RULES: Sequence[Callable[[Shape, Diagnosis, Thresholds], Finding | None]] = (
 
 
 def findings(shape: Shape, diagnosis: Diagnosis, thresholds: Thresholds) -> list[Finding]:
-    """Everything else that the curve shows, what matters most first."""
+    """All findings of the curve, the most important first."""
     rules = RULES if shape.train else (not_finite, rate_too_high)  # a log without one finite loss
     return [found for rule in rules if (found := rule(shape, diagnosis, thresholds))]

@@ -1,4 +1,4 @@
-"""Watching a log that still grows: says when something turns, once each."""
+"""Watches a log that still grows, and reports each change of label or finding once."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from lr_lab.curves.find import read
 from lr_lab.errors import UserError
 
 TURNS = ("diverged", "collapsed", "overfitting", "oscillating", "stuck")
-# A young run shows shapes that pass: only what is said of so many points counts, unless the loss is not finite.
+# A young run shows shapes that pass, so a report needs so many points, unless the loss is not finite.
 YOUNG = 8
 
 
 def news(curves: Sequence[Curve], said: set[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """(label or kind, sentence) of what is new; remembers it in `said`."""
+    """(label or kind, sentence) of everything new; remembers it in `said`."""
     for curve in curves:
         explained = explain(curve)
         diagnosis = explained.diagnosis

@@ -1,4 +1,4 @@
-"""One line of a printed log: its epoch, and its numbers by the words before them."""
+"""One line of a printed log: its epoch, and its numbers, each named by the words before it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Line:
     Attributes:
         values: losses, accuracies, rates and steps by their words.
         percent: words whose numbers carry a percent sign.
-        epoch: that the line names.
-        within: whether it tells of a part of an epoch.
+        epoch: the epoch that the line names.
+        within: whether it describes a part of an epoch.
         split: "train", "val" or "test", which a line without numbers announces for those that follow.
         bar: whether it is one drawing of a progress bar, or tells means so far: of several the last one counts.
     """
@@ -60,7 +60,7 @@ class _Scan:
             key = f"{key} {self.metric}"  # "loss train 0.5 val 0.6"
         known = named(key)
         for piece in before:
-            # A split before a time, as in "train 2.2s", holds for nothing else.
+            # A split before a time, as in "train 2.2s", does not name other numbers.
             if piece.strip() not in key or known.kind or found["of"]:
                 self.split = named(f"{piece} loss").split or self.split
         if found["of"] and known.kind not in ("epoch", "accuracy"):
@@ -116,9 +116,9 @@ def _told(found: re.Match[str]) -> tuple[float, bool] | None:
 
 
 def _corrected(values: dict[str, float]) -> dict[str, float]:
-    """The names, without a split that was taken over from a neighbour although the line has the same with its own.
+    """The names. One loses the split of its neighbour if the line has that name with that split already.
 
-    "loss: 1.2 - val_loss: 1.3 - accuracy: 0.5 - val_accuracy: 0.4" tells of one accuracy of training.
+    "loss: 1.2 - val_loss: 1.3 - accuracy: 0.5 - val_accuracy: 0.4" has one accuracy of training.
     """
     own = [name for name in values if named(name).split in ("val", "test") and " " not in name.replace("val ", "", 1)]
     made = {}

@@ -27,7 +27,7 @@ SECOND_LOSS = {"mse", "mae", "rmse", "perplexity", "ppl", "ce", "err", "error"}
 ACCURACY = {"acc", "accuracy", "accuracies", "top1", "acc1", "prec1", "top1acc", "acctop1"}
 SCORE = {"f1", "auc", "auroc", "map", "ap", "map50", "dice", "iou", "miou", "kappa", "map5095", "r2", "bleu", "score"}
 RATE = {"lr", "lrs", "lr0", "learningrate", "pg0"}
-# These words say nothing about which loss or which accuracy it is.
+# These words do not say which loss or which accuracy it is.
 PLAIN = {
     *("total", "avg", "average", "mean", "epoch", "overall", "all", "final", "set", "metrics", "metric", "logs", "the"),
     *("categorical", "sparse", "binary", "multiclass", "score", "on", "of", "in", "is", "data", "dataset", "phase"),
@@ -121,6 +121,6 @@ def _kind(rest: set[str]) -> tuple[str, float]:
 
 
 def split_of(bag: set[str]) -> str:
-    """ "train", "val", "test" or ""; a name with two of them ("train and val") says none."""
+    """ "train", "val", "test" or ""; a name with two of them ("train and val") names none."""
     found = [split for split, chosen in (("train", TRAIN), ("val", VAL), ("test", TEST)) if bag & chosen]
     return found[0] if len(found) == 1 else ""

@@ -1,4 +1,4 @@
-"""Which of a table's columns is the training loss, which the validation loss, and so on."""
+"""Assigns roles to a table's columns: training loss, validation loss, and so on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Roles = dict[str, tuple[str, ...]]
 # A detector's loss is the sum of its parts, and its log holds the parts alone.
 DETECTOR_PART = re.compile(r"^(train/|val/|)(box|cls|dfl|obj|giou|l1|seg|pose|kobj|angle|mask)(_loss|_om|_oo)?$")
 CLASSIFICATION = {"cls", "class", "classification", "classifier", "ce", "label", "labels", "clf"}
-WITHIN = 0.3  # rank of a column that tells of parts of epochs only, where another sums the epochs up
+WITHIN = 0.3  # rank of a column that describes parts of epochs only, if another column sums the epochs up
 RARE = 0.1  # a column with under a tenth of the values of the fullest of its kind is a summary, not a curve
 
 
@@ -86,7 +86,7 @@ def _losses(names: Mapping[str, Named], count: Counter[str]) -> Roles:
 
 
 def _split_of_part(name: str) -> str:
-    """The split of a part of a detector's loss; printed without one, it is of training."""
+    """The split of a part of a detector's loss; without one it belongs to training."""
     return name.split("/")[0] if "/" in name else "train"
 
 
@@ -113,7 +113,7 @@ def _accuracies(names: Mapping[str, Named], count: Counter[str], losses: Roles, 
 def _is_of_validation(
     bare: Sequence[str], train: Sequence[str], losses: Roles, names: Mapping[str, Named], rows: Sequence[Row]
 ) -> bool:
-    """Whether an accuracy without a split, in a log without one of validation, is that of validation."""
+    """True if an accuracy without a split is that of validation, in a log that names no accuracy of validation."""
     loss = losses.get("train_loss", ("",))[0]
     if train or not loss or set(words(bare[0])) & SCORE:
         return True

@@ -12,7 +12,7 @@ from statistics import fmean, median
 
 from lr_lab.curves.curve import Curve
 
-# Single steps are noisy: of more than this many, means over stretches are judged.
+# Single steps are noisy: more than this many are averaged over stretches before they are judged.
 MOST_STEPS, STRETCHES = 80, 40
 # Two losses whose first values differ by more than this factor are not in the same units.
 COMPARABLE = 5.0
@@ -21,7 +21,7 @@ FIRST = "the first training loss"
 
 
 def length_of_end(points: int) -> int:
-    """How many of a run's points are its end: the last quarter, five at most."""
+    """The number of points that make up the end of a run: the last quarter, five at most."""
     return max(1, min(5, points // 4))
 
 
@@ -31,14 +31,14 @@ def smoothed(losses: Sequence[float]) -> list[float]:
 
 
 def swing(losses: Sequence[float]) -> float:
-    """How far a value of the second half lies from the middle of its neighbours, on average; a trend does not count."""
+    """The mean distance of values in the second half from the middle of their neighbours; a trend does not count."""
     middle = range(max(1, len(losses) // 2), len(losses) - 1)
     return fmean([abs(losses[e] - (losses[e - 1] + losses[e + 1]) / 2) for e in middle] or [0.0])
 
 
 @dataclass(frozen=True)
 class Line:
-    """One series: where its points lie and their finite values."""
+    """One series: the places of its points and their finite values."""
 
     at: list[float]
     values: list[float]
@@ -79,11 +79,11 @@ class Line:
 class Shape:
     """
     Attributes:
-        curve: that it was measured on.
+        curve: the curve that was measured.
         train: training losses; the validation losses where a log has no others.
         val: validation losses; the training losses where a log has no others.
         start: the loss that the run started from.
-        origin: what that loss is, for people.
+        origin: the name of that loss, for people.
     """
 
     curve: Curve
@@ -136,7 +136,7 @@ class Shape:
 
     @property
     def way(self) -> float:
-        """How far the losses came down."""
+        """The fall of the losses."""
         return self.start - self.lowest
 
     @cached_property
@@ -151,7 +151,7 @@ class Shape:
 
     @property
     def highest_rate(self) -> float | None:
-        """None where the log tells of the rate too late, as where it is printed only when it changes."""
+        """The first rate; None if the log names it too late, for example only when it changes."""
         known = [rate for _, rate in self.rates]
         if known and self.rates[0][0] > self.curve.at[max(1, len(self.curve) // 10) if len(self.curve) > 1 else 0]:
             return None
@@ -166,7 +166,7 @@ class Shape:
         return f"{self.curve.unit} {at:g}"
 
     def count(self, number: int) -> str:
-        """So many points, for people."""
+        """A number of points, for people."""
         word = "epoch" if self.curve.unit == "epoch" else "point"
         return f"{number} {word}" if number == 1 else f"{number} {word}s"
 

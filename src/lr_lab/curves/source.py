@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
-LARGEST = 200 * 2**20  # bytes; nobody reads a longer log
+LARGEST = 200 * 2**20  # bytes; a larger file is not read
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The labels of a curve, one rule each: how strongly it holds, and the sentence with the numbers that decided.
+"""The labels of a curve. Each has one rule, which returns its strength and a sentence with the numbers that decided.
 
-The rules are this laboratory's own. Losses are compared by the way a run has made: from the loss of guessing down to
-its lowest loss. A rule's strength is its weakest measurement over what it needs: from 1 on it holds.
+The rules are this laboratory's own. Losses are measured as parts of a run's way from the loss of guessing down to
+its lowest loss. A rule's strength is the smallest ratio of measured to needed: it holds from 1 on.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def loss(value: float) -> str:
 
 
 def least(*parts: tuple[float, float]) -> float:
-    """The smallest of measured over needed; what is needed may be 0."""
+    """The smallest ratio of measured to needed; a needed value may be 0."""
     return min(STRONGEST, *(_over(measured, needed) for measured, needed in parts))
 
 
@@ -83,7 +83,7 @@ def collapsed(shape: Shape, thresholds: Thresholds) -> Verdict | None:
 
 
 def _left_its_start(shape: Shape, thresholds: Thresholds) -> bool:
-    """Whether a run without a known loss of guessing ends clearly above where it began."""
+    """True if a run without a known loss of guessing ends clearly above its start."""
     return (
         not shape.knows_guessing
         and len(shape.train) > 2
@@ -186,7 +186,7 @@ def halted(shape: Shape, thresholds: Thresholds) -> Verdict | None:
 
 
 def gone_early(shape: Shape, thresholds: Thresholds) -> tuple[float, float, float] | None:
-    """(place, training loss there, last training loss) where the rate was all but gone in the first half of a run.
+    """(place, training loss there, last training loss) at which the rate was almost 0 in the first half of a run.
 
     None unless the training loss was still high then, and fell far less from there on than before.
     """
@@ -197,7 +197,7 @@ def gone_early(shape: Shape, thresholds: Thresholds) -> tuple[float, float, floa
     if low is None or low > curve.at[0] + thresholds.early * (curve.at[-1] - curve.at[0]):
         return None
     first = curve.at[0] - (curve.unit == "epoch")
-    after = next((at for at in shape.train.at if at > low), low)  # the mean over an epoch tells of what was before it
+    after = next((at for at in shape.train.at if at > low), low)  # a mean over an epoch includes its start
     then, last = shape.train.near(after), shape.train.values[-1]
     pace = max(shape.start - then, 0.0) / max(low - first, 1e-12)
     is_high = last >= thresholds.arrived * shape.start
@@ -205,7 +205,7 @@ def gone_early(shape: Shape, thresholds: Thresholds) -> tuple[float, float, floa
 
 
 def _peak(shape: Shape) -> float:
-    """Where the rate is highest for the last time; so a warm-up does not count as lowering."""
+    """The last place with the highest rate, so that a warm-up does not count as lowering."""
     highest = max(value for _, value in shape.rates)
     if shape.curve.initial_lr is not None and shape.curve.initial_lr > 2 * highest:
         return shape.curve.at[0]
@@ -251,13 +251,13 @@ def _late_fall(shape: Shape, thresholds: Thresholds) -> tuple[float, float, floa
 
 
 def _answers_stand_still(shape: Shape) -> bool:
-    """Whether the validation accuracy is known and never moves: a loss that falls so learns nothing yet."""
+    """True if the validation accuracy is known and never moves: a falling loss then shows no learning yet."""
     accuracies = [value for _, value in shape.curve.points("val_accuracy")]
     return len(accuracies) >= 5 and max(accuracies) - min(accuracies) < 0.005
 
 
 def _quarter(points: int) -> int:
-    """How many points the end of a slow fall is measured over; of a short run, nearly half."""
+    """The number of points over which the end of a slow fall is measured; nearly half of a short run."""
     return points // 4 if points >= SHORT else max(1, round(0.4 * points))
 
 
@@ -280,7 +280,7 @@ def stuck(shape: Shape, thresholds: Thresholds) -> Verdict | None:
 def same_answer(shape: Shape, thresholds: Thresholds) -> Verdict | None:
     """The accuracy never moves: the network gives one answer to everything, and its loss is that of the shares."""
     accuracies = [value for _, value in shape.curve.points("val_accuracy")]
-    if not has_learned(shape, thresholds):  # stuck at the loss of guessing says more
+    if not has_learned(shape, thresholds):  # the label "stuck at the loss of guessing" is more specific
         return None
     if len(accuracies) < 3 or max(accuracies) - min(accuracies) > 1e-6 or not 0 < accuracies[0] < 1:
         return None

@@ -24,8 +24,8 @@ class ImageFolder(InMemoryDataModule):
     common spelling (`train`, `training_set`, `seg_train`; `val`, `dev`, `test`), each with a folder per class; or it,
     or the training folder alone, has a folder per class, and a stratified part (`val_fraction`, by default a fifth) is
     the validation set. Classes are numbered in the order of their names; images may lie at any depth in them.
-    `pictures` says what a pixel is. Hidden folders and thumbnails are no data; other files and folders that are left
-    out are in `notes`.
+    `pictures` defines the value of a pixel. `notes` names the files and folders that are left out, but for hidden
+    folders and thumbnails.
 
     Args:
         images: their folder. Unlike the `root` of other datasets it says which data these are, not just where.

@@ -26,9 +26,9 @@ from lr_lab.errors import UserError
 
 _VAL_BATCH = 256
 _MAX_BLOCK = 32
-_MIN_BLOCKS = 20  # per epoch: what progress bars and interrupts have to go by
-_SCALINGS = {"symmetric": (127.5, 127.5), "unit": (0.0, 255.0)}  # what is taken away, and what is divided by
-_DEFAULT_FRACTION = 0.2  # of a dataset that comes without a held-out set
+_MIN_BLOCKS = 20  # per epoch, for progress bars and interrupts
+_SCALINGS = {"symmetric": (127.5, 127.5), "unit": (0.0, 255.0)}  # (subtracted, divided by)
+_DEFAULT_FRACTION = 0.2  # validation part of a dataset without a held-out set
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,31 +78,31 @@ class InMemoryDataModule(pl.LightningDataModule):
     move with `seed`. Images are normalised as `scaling` says.
 
     By default the validation set is the dataset's official test set, as in Yang & Huang 2019: accuracies
-    compare to published ones, but whatever is chosen by them is chosen on the test set. With `val_fraction`
+    compare to published ones, but a choice by them is a choice on the test set. With `val_fraction`
     the validation set is a part of the training set instead and the official test set is left alone.
 
     Args:
         batch_size: samples per training batch; the last batch of an epoch may be smaller.
-        seed: of the run.
+        seed: the run's seed.
         root: folder of the files; used by datasets that have any.
         val_fraction: stratified part of the training set to validate on, in (0, 1). None: the official test
-            set, or a fifth where there is none.
-        split_seed: of val_fraction and limit.
+            set, or a fifth if there is no such set.
+        split_seed: draws val_fraction and limit.
         limit: at most that many samples of each split, stratified, for a quick look. None: all.
-        scaling: of pixels. "standardised": each channel to mean 0 and deviation 1 over the train split. "symmetric":
-            to -1 to 1, as PyTorch's tutorials do. "unit": to 0 to 1.
+        scaling: how pixels are scaled. "standardised": each channel to mean 0 and deviation 1 over the train split.
+            "symmetric": to -1 to 1, as PyTorch's tutorials do. "unit": to 0 to 1.
         block_size: batches per Block. None: up to 32, with at least 20 blocks an epoch.
 
     Attributes:
         input_shape: (C, H, W) of an image, or (F,). Known before anything is decoded, as `classes` and `names` are.
-        classes: how many; None for regression.
-        names: of the classes, in order, where they have any.
+        classes: their number; None for regression.
+        names: names of the classes, in order, where they have any.
         notes: sentences for a person on how the data were read, after `setup`: files left out, a scale, few samples.
             They are logged, too.
         published: whether `read` refuses files of any other content than their authors published.
         train, val: the splits, after `setup`.
-        mean, std: what is taken from pixels, 0 to 255, and what they are then divided by, float32 (C, 1, 1): moments of
-            the train split, or as `scaling` says; for float inputs 0 and 1, (F,).
+        mean, std: a pixel, 0 to 255, becomes (pixel - mean) / std, float32 (C, 1, 1): moments of the train split, or as
+            `scaling` says; for float inputs 0 and 1, (F,).
 
     Raises:
         UserError: an argument is out of range, or (in `setup`) the files are missing or damaged.
@@ -146,7 +146,7 @@ class InMemoryDataModule(pl.LightningDataModule):
             raise UserError(f"data.scaling={scaling} is not known; allowed are standardised, {', '.join(_SCALINGS)}.")
         self.batch_size = batch_size
         self.seed = seed
-        self.root = Path(root).expanduser()  # a shell leaves the ~ of data.root=~/data to us
+        self.root = Path(root).expanduser()  # shells do not expand the ~ of data.root=~/data
         self.val_fraction = val_fraction
         self.split_seed = split_seed
         self.limit = limit
@@ -165,7 +165,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         """Changes the pictures that are trained on; those validated on and those that probes look at stay.
 
         Raises:
-            UserError: the data are no pictures.
+            UserError: the data are not pictures.
         """
         if len(self.input_shape) != 3:
             raise UserError(f"augment= changes pictures, and {type(self).__name__} has none; give augment=none.")
@@ -261,7 +261,7 @@ class InMemoryDataModule(pl.LightningDataModule):
             if free <= 2 * need:
                 home = torch.device("cpu")
         self.train, self.val = self.train.to(home), self.val.to(home)
-        # Per value of a row, so that normalising runs along memory and not across three channels at a time.
+        # One value per element of a row: normalising then runs along memory, not across three channels at a time.
         size = self.train.rows.shape[1]
         inverse = torch.where(self.std > 0, 1 / self.std, 1)
         self._shift, self._scale = (v.flatten().repeat(size // v.numel()).to(self.device) for v in (self.mean, inverse))
@@ -343,7 +343,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         return self.augmentation.draw(len(self.train), height, width, chance).to(self.train.targets.device)
 
     def train_epoch(self, epoch: int) -> Block:
-        """All batches of an epoch, augmented: what a plain loop trains on."""
+        """All batches of an epoch, augmented, for a plain loop."""
         return Block(self, self.train, self.train_batches(epoch), self.drawn(epoch))
 
     def train_dataloader(self) -> _Blocks:
@@ -357,7 +357,7 @@ class InMemoryDataModule(pl.LightningDataModule):
         return _Blocks(self, lambda: Block(self, self.val, batches), len(batches))
 
     def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
-        """Leaves a Block as it is: what it gathers is on the device already."""
+        """Leaves a Block as it is: its batches are on the device already."""
         return batch
 
 

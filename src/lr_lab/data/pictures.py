@@ -1,6 +1,6 @@
 """The meaning of pixels, decided once for a whole set of pictures.
 
-- Pictures of 8 bits a channel are what Pillow makes of them in colour or grey. Transparency is laid on white.
+- Pillow converts pictures of 8 bits a channel to colour or grey. Transparency is laid on white.
 - Pictures of one channel with more than 8 bits (16 bits, signed, 32 bits, fractions) are all brought to 0 to 255 on one
   scale, so that they keep their order across files. The scale comes from the whole set:
 
@@ -11,9 +11,9 @@
   | whole numbers within 0 and 65535 | 0, 2^bits - 1, with as few bits as hold the largest value |
   | anything else | the smallest, the largest |
 
-  Beside pictures of 8 bits the third row takes all 16 bits, and the last row is refused, as nothing says what both have
-  in common.
-- Of a file with several pictures the first counts.
+  Beside pictures of 8 bits the third row takes all 16 bits. The last row is then refused, because the two kinds have no
+  common scale.
+- A file with several pictures counts as its first picture.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
 class _Deep(NamedTuple):
-    """A picture of more than 8 bits: its values float32 (size, size), and what is known of all its pixels."""
+    """A picture of more than 8 bits: its values float32 (size, size), and facts about all its pixels."""
 
     values: np.ndarray
     low: float
@@ -66,10 +66,10 @@ class _Deep(NamedTuple):
 
 
 def load(files: Sequence[Path], size: int, channels: int) -> tuple[np.ndarray, list[str]]:
-    """All pictures of a set, and what a person should know of how they were read.
+    """All pictures of a set, and sentences for a person on how they were read.
 
     Args:
-        files: of the whole set, as the scale of pictures of more than 8 bits comes from all of them.
+        files: the whole set, because it fixes the scale of pictures of more than 8 bits.
         size: pixels a side that each is brought to.
         channels: 3 (colour) or 1 (grey).
 
@@ -94,7 +94,7 @@ def load(files: Sequence[Path], size: int, channels: int) -> tuple[np.ndarray, l
                     pixels[i] = _eight_bits(upright, size, channels)
                 else:
                     deep[i] = _shrunk(values, size)
-        except Exception as error:  # whatever a damaged file makes Pillow raise
+        except Exception as error:  # Pillow raises many types for a damaged file
             broken.append((file, _reason(file, error)))
     if broken:
         raise _unreadable(broken, len(files))
@@ -112,7 +112,7 @@ def load(files: Sequence[Path], size: int, channels: int) -> tuple[np.ndarray, l
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """As the camera was held. ImageOps.exif_transpose writes all other tags anew, too, and fails on mistyped ones."""
+    """The picture upright. ImageOps.exif_transpose would rewrite all other tags, too, and fail on mistyped ones."""
     image.load()  # load() already rotates a TIFF and drops the tag; reading the tag first would rotate it twice
     turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     return image if turn is None else image.transpose(turn)
@@ -192,7 +192,7 @@ def _reason(file: Path, error: Exception) -> str:
         return f"it has over {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, too many to open safely; make it smaller"
     if isinstance(error, OSError) and error.errno:
         return f"it cannot be opened: {error.strerror}"
-    if isinstance(error, ValueError):  # of colours that Pillow cannot convert
+    if isinstance(error, ValueError):  # Pillow cannot convert these colours
         return f"Pillow cannot read it: {error}"
     start = file.read_bytes()[:512]
     if not start:

@@ -1,4 +1,4 @@
-"""Training by blocks of batches: what classification and regression share."""
+"""Training by blocks of batches, the base of classification and regression."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Classification(BlockModule):
 
     Args:
         net: (N, C, H, W) images -> (N, classes) logits.
-        classes: how many there are.
+        classes: their number.
     """
 
     counts_hits = True

@@ -1,4 +1,4 @@
-"""Callbacks that explain a run: what they measure goes into history.csv and TensorBoard, training stays as it is."""
+"""Callbacks that explain a run: they add columns to history.csv and TensorBoard and leave the training as it is."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Per layer: how large the gradient is, how far a step moves the weights, how many units are dead."""
+"""Size of the gradient, length of a step and number of dead units, per layer."""
 
 from __future__ import annotations
 

@@ -70,14 +70,14 @@ def largest_eigenvalue(product: Product, start: Tensor) -> float:
     if size <= _BASIS:
         matrix = np.stack([multiply(unit) for unit in np.eye(size, dtype=dtype)])
         return float(np.linalg.eigvalsh(matrix)[-1]) if np.isfinite(matrix).all() else float("nan")
-    # The noise reaches the eigenvectors that `start` may have no part of.
+    # The noise reaches eigenvectors that `start` may lack.
     noise = torch.randn(size, generator=generator(0, "eigenvector"), dtype=torch.float64).numpy()
     direction = start.double().cpu().numpy()
     direction = direction / max(np.linalg.norm(direction), np.finfo(np.float64).tiny)
     first = (direction + 0.1 * noise / np.linalg.norm(noise)).astype(dtype)
 
     def largest(shift: float) -> float:
-        """That of A + shift I, less the shift."""
+        """The largest eigenvalue of A + shift I, minus the shift."""
         operator = LinearOperator((size, size), matvec=lambda vector: multiply(vector) + shift * vector, dtype=dtype)
         values = eigsh(
             operator,
@@ -96,7 +96,7 @@ def largest_eigenvalue(product: Product, start: Tensor) -> float:
         # ARPACK starts within the range of its operator, so an eigenvalue of 0 above all others would escape it.
         return value if value >= 0 else largest(-2 * value)
     except ArpackError as error:
-        if not multiply(first).any():  # of a loss that is 0 to the last digit, say
+        if not multiply(first).any():  # for example for a loss that is exactly 0
             return 0.0
         log.warning("no largest eigenvalue found: %s", first_line(error))
         return float("nan")

@@ -59,11 +59,11 @@ class Runs:
         return self.results[self.results["status"].isin(FINISHED)]
 
     def measures(self, column: str) -> bool:
-        """Whether any run has a number in this column of the results."""
+        """True if any run has a number in this column of the results."""
         return column in self.results and bool(self.results[column].notna().any())
 
     def of(self, settings: Sequence[str]) -> Runs:
-        """Those that belong to the settings."""
+        """The runs that belong to the settings."""
         return replace(self, results=self.results[self.results["setting"].isin(settings)])
 
     def curve(self, setting: str, column: str) -> pd.DataFrame:
@@ -139,7 +139,7 @@ def _configuration(results: pd.DataFrame, folders: Mapping[str, RunFolder], told
         [flat_configuration(config) for config in configs],
         index=results.index,
     )
-    flat = flat.reindex(columns=[*flat, *(column for column in asked if column not in flat)])  # of runs yet to come
+    flat = flat.reindex(columns=[*flat, *(column for column in asked if column not in flat)])  # for runs that will come
     chosen = [*asked, *(column for column in _ADVISED_ON if column in flat and column not in asked)]
     for column in flat.loc[:, flat.nunique(dropna=False) > 1].columns.difference(chosen, sort=False):
         # These may differ from seed to seed within a setting: they tell runs apart that share their seed.
@@ -181,7 +181,7 @@ def _by_todays_rules(
                 found |= {"diagnosis": diagnosis.label, "diagnosis_evidence": diagnosis.evidence}
         judged.append(found)
     table = pd.DataFrame(judged, index=results.index)
-    # Objects where nobody converges.
+    # The column holds objects if no run converges.
     table["convergence_epoch"] = pd.array(table["convergence_epoch"], dtype="Float64").astype(float)
     return results.assign(**table)
 

@@ -1,4 +1,4 @@
-"""How much of the error each look may spend, and which p-value it asks for.
+"""The part of the error that each look may spend, and the p-value that it asks for.
 
 Looks at the same growing data are alike, so a look may ask for less than its own part of the error: the p-values are
 those of a Brownian motion that is looked at after the same numbers of seeds (Lan & DeMets 1983; the recursion over
@@ -20,7 +20,7 @@ _POINTS = 401
 
 @dataclass(frozen=True)
 class Plan:
-    """After how many seeds a study looks.
+    """The numbers of seeds after which a study looks.
 
     By a look at n of N seeds the part (n / N)^power of the error is spent (Kim & DeMets 1987), less what is kept back.
 
@@ -77,7 +77,7 @@ def _levels(looks: tuple[int, ...], spent: tuple[float, ...]) -> tuple[float, ..
 
 
 def _bound(at: np.ndarray, weights: np.ndarray, step: float, part: float, farthest: float) -> float:
-    """Where the motion, a step later, lies beyond with a chance of `part`."""
+    """The bound that the motion exceeds a step later with a chance of `part`."""
 
     def too_likely(bound: float) -> float:
         return float(np.log(weights @ special.ndtr((at - bound) / step) + 1e-300) - np.log(part))

@@ -20,7 +20,7 @@ from lr_lab.run.summary import SETTING_KEYS
 from lr_lab.study.entries import check_keys, mapping, read_yaml
 from lr_lab.study.metrics import METRICS
 
-# The groups of the configuration: their names speak for themselves in a label.
+# Groups of the configuration whose choices need no key in a label.
 _SELF_EXPLAINING = ("data", "model", "optimizer", "sequence", "strategy")
 
 
@@ -29,8 +29,8 @@ class Setting:
     """A way of training, run with several seeds.
 
     Attributes:
-        name: what claims and figures call it.
-        label: what a person reads.
+        name: its name in claims and figures.
+        label: its name for a person.
         where: column of results -> value, or list of values, of the runs that belong to it.
         group: the settings that are compared with each other first; "" if there are no groups.
         published: metric -> the document's number.
@@ -79,25 +79,25 @@ class Study:
     Attributes:
         source: the document, for a study that follows one.
         table: the document's name of its table of results.
-        sweeps: what is trained for each seed, as typed after `python -m src.train -m`.
+        sweeps: the runs of each seed, as typed after `python -m src.train -m`.
         machine: overrides of every sweep that depend on the machine.
         first_seed: seeds count up from it.
         looks: numbers of seeds after which claims are judged; none: once, on all seeds there are.
         budget: the most that it may cost: `seeds`, `hours`, or both.
         claims: name -> place, says, test and its arguments; see claims.py.
         answers: name of the claim or metric that answers the question, or several; none: the best setting does.
-        where: what all runs of the study have in common, part of every setting's `where`.
+        where: values that all runs of the study share, part of every setting's `where`.
         settings: in the order of the tables.
         benchmark: the setting whose final accuracy the others are timed to.
         metrics: the columns of its table, first what settings are judged by; none: the final accuracy, or loss, and
             convergence.
-        grouped_by: what the groups are, in a word.
+        grouped_by: a word for the groups.
         exploration: groups that the tables show and nothing else judges.
         matters: metric -> the difference below which two settings count as alike for every practical purpose.
         tolerance: of convergence, a fraction of accuracy; None keeps what the runs say themselves.
         figures: each a mapping with `name`, `kind`, `caption` and what the kind takes (see report/kinds).
         notices: head the report of runs that they apply to.
-        choices: what the document leaves open, as mappings of the same kind.
+        choices: decisions that the document leaves open, as mappings of the same kind.
         unknown: sentences on what the study cannot tell.
         reads: the studies whose results this one judges together; it has no runs of its own.
         training: the content of conf/experiment/<name>.yaml.
@@ -256,7 +256,7 @@ def discover(name: str, results: pd.DataFrame) -> Study:
 
 
 def config_columns(results: pd.DataFrame) -> list[str]:
-    """The columns of results that come from the configuration, such as `strategy.baseline`; a probe's have a slash."""
+    """Columns of results that come from the configuration, such as `strategy.baseline`; probes' have a slash."""
     return [column for column in results if "." in str(column) and "/" not in str(column)]
 
 

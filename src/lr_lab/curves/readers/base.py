@@ -14,7 +14,7 @@ class Reader(ABC):
 
     Attributes:
         format: its name for people.
-        order: which of several logs in one folder is read; the lowest is.
+        order: of several logs in one folder, the reader with the lowest order is used.
     """
 
     format: ClassVar[str]
@@ -22,7 +22,7 @@ class Reader(ABC):
 
     @abstractmethod
     def sure(self, source: Source) -> float:
-        """How sure it is that the content is of this format, from 0 to 1."""
+        """The confidence, from 0 to 1, that the content has this format."""
 
     @abstractmethod
     def tables(self, source: Source) -> list[Table]:

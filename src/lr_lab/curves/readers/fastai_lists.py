@@ -19,7 +19,7 @@ class FastaiLists(Reader):
         return 0.95 if source.is_text and sum(bool(ROW.match(line.strip())) for line in source.lines) > 1 else 0.0
 
     def tables(self, source: Source) -> list[Table]:
-        """Epoch, training loss, validation loss; which metrics follow is not told, so they get numbers for names."""
+        """Epoch, training loss, validation loss; the metrics that follow have no names, so they are numbered."""
         rows = []
         for found in filter(None, (ROW.match(line.strip()) for line in source.lines)):
             cells = found[2].strip(", ").split(", ")

@@ -60,7 +60,7 @@ def parsed(text: str) -> Any:
     except ValueError:
         pass
     try:
-        with warnings.catch_warnings(action="ignore"):  # text that is not Python may look like it
+        with warnings.catch_warnings(action="ignore"):  # a text may look like Python and fail to parse
             return ast.literal_eval(text.strip()) if len(text) < 10**7 else None
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
@@ -123,7 +123,7 @@ class TrainerState(JsonDocument):
         return 1.0 if super().sure(source) else 0.0
 
     def tables(self, source: Source) -> list[Table]:
-        """Without the entry at the end that sums the whole run up."""
+        """The rows without the last one, which sums up the whole run."""
         document = parsed(source.text)
         rows = [row for row in document["log_history"] if "train_runtime" not in row]
         return [Table([row_of(row) for row in rows], source.name)]

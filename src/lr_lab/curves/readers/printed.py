@@ -17,7 +17,7 @@ from lr_lab.curves.readers.base import Reader
 from lr_lab.curves.source import Source
 from lr_lab.curves.table import Row, Table
 
-# Programs that tell of the best so far repeat numbers of earlier epochs.
+# Programs that print the best so far repeat numbers of earlier epochs.
 REPEATS = re.compile(
     r"(?i)improved from|not improve|-->|train_runtime|\bbest\b.*(?:so far|epoch)|early ?stopping|checkpoint|"
     r"\bsaving\b|\bsaved\b"
@@ -44,7 +44,7 @@ class Printed(Reader):
 
 
 def classes_in(text: str) -> int | None:
-    """How many classes a log says that its data have."""
+    """The number of classes that a log names."""
     found = CLASSES.search(text)
     count = int(found[1] or found[2]) if found else 0
     return count if count > 1 else None
