@@ -19,8 +19,9 @@ import pytest
 import torch
 from conftest import REPOSITORY
 from processes import result_of
-from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from torch.utils.tensorboard import SummaryWriter
 
 from lr_lab.errors import RunBusy, UserError
 from lr_lab.modules.block import BlockModule
@@ -186,14 +187,13 @@ def test_time_and_curves_of_a_run_go_on(run_config: Configure) -> None:
     done = len(kept["callbacks"]["Recorder"]["rows"])
     kept["callbacks"]["Recorder"]["wall_seconds"] = 1000.0
     torch.save(kept, folder.checkpoint_file)
-    board = TensorBoardLogger(folder.path, name=None, version="", sub_dir="tensorboard")
-    board.log_metrics({"train_loss": -1.0}, step=done)
-    board.finalize("success")
+    with SummaryWriter(str(folder.path / "tensorboard")) as board:
+        board.add_scalar("loss/train", -1.0, done + 1)
     time.sleep(1.1)  # TensorBoard reads its files in the order of their names, which begin with the second
     assert train(config)["wall_seconds"] > 1000
     curves = EventAccumulator(str(folder.path / "tensorboard")).Reload()
-    losses = [(event.step, event.value) for event in curves.Scalars("train_loss")]
-    assert losses == [(row["epoch"], pytest.approx(row["train_loss"])) for row in folder.history()]
+    losses = [(event.step, event.value) for event in curves.Scalars("loss/train")]
+    assert losses == [(row["epoch"] + 1, pytest.approx(row["train_loss"])) for row in folder.history()]
 
 
 def test_a_run_is_for_its_accuracy_or_else_its_loss() -> None:
@@ -275,16 +275,28 @@ def test_init_from_may_be_the_checkpoint_of_a_run(run_config: Configure) -> None
     assert all(torch.equal(weight, trained[f"net.{name}"]) for name, weight in net.state_dict().items())
 
 
-def test_tensorboard_has_the_curves_and_the_hyperparameters_with_metrics(run_config: Configure) -> None:
+def test_tensorboard_has_curves_first_and_settings_with_results_on_its_hparams_page(run_config: Configure) -> None:
     config = run_config()
     result = train(config)
-    board = EventAccumulator(str(run_path(config) / "tensorboard"))
-    board.Reload()
-    losses = [(event.step, event.value) for event in board.Scalars("train_loss")]
+    board = EventAccumulator(str(run_path(config) / "tensorboard")).Reload()
     history = RunFolder(run_path(config)).history()
-    assert losses == [(row["epoch"], pytest.approx(row["train_loss"])) for row in history]
-    assert board.Scalars("final/val_accuracy")[0].value == pytest.approx(result["val_accuracy"])
-    assert "hparams" in board.summary_metadata["_hparams_/session_start_info"].plugin_data.plugin_name
+    points = {tag: [(event.step, event.value) for event in board.Scalars(tag)] for tag in board.Tags()["scalars"]}
+    # TensorBoard shows them in this order; on its axis the first epoch is 1.
+    shown = ["accuracy/train", "accuracy/val", "loss/train", "loss/val", "lr"]
+    columns = ["train_accuracy", "val_accuracy", "train_loss", "val_loss", "lr"]
+    assert sorted(points) == [*shown, "measured/gradient_norm", "measured/seconds"]
+    for tag, column in zip(shown, columns, strict=True):
+        assert points[tag] == [(row["epoch"] + 1, pytest.approx(row[column])) for row in history]
+    experiment, start = (
+        HParamsPluginData.FromString(board.summary_metadata[f"_hparams_/{name}"].plugin_data.content)
+        for name in ("experiment", "session_start_info")
+    )
+    metrics = [info.name.tag for info in experiment.experiment.metric_infos]
+    assert metrics == ["accuracy/val", "loss/val", "loss/train"]
+    columns = start.session_start_info.hparams
+    assert columns["lr"].number_value == config["lr"]
+    assert columns["result best_val_accuracy"].number_value == result["best_val_accuracy"]
+    assert columns["result diagnosis"].string_value == result["diagnosis"]
 
 
 @pytest.mark.parametrize(

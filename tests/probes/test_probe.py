@@ -60,9 +60,9 @@ def test_columns_in_order_in_history_and_tensorboard(run_config: Configure) -> N
     assert {kind for kind in kinds if any(column.startswith(kind) for column in extra)} == set(kinds)
     board = EventAccumulator(str(run_path(config) / "tensorboard"))
     board.Reload()
-    assert set(extra) <= set(board.Tags()["scalars"])
+    assert {f"measured/{column}" for column in extra} <= set(board.Tags()["scalars"])
     written = [row["sharpness"] for row in RunFolder(run_path(config)).history()]
-    assert [event.value for event in board.Scalars("sharpness")] == pytest.approx(written)
+    assert [event.value for event in board.Scalars("measured/sharpness")] == pytest.approx(written)
 
 
 def test_the_limit_is_that_of_the_rate_the_epoch_ran_at(run_config: Configure) -> None:

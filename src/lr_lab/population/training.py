@@ -166,7 +166,7 @@ class _Training:
         self._population = populate(self.members, self._data, self._convolution, self._options)
         for member in self.members:
             member.folder.write_inputs(code(member.config), files(self._data))
-            member.record.open_board(purge_step=0)
+            member.record.open_board(kept=0)
         if any(member.position.wants_baseline for member in self.members):
             for member, metrics in zip(self.members, self._population.evaluate(), strict=True):
                 if member.position.wants_baseline:
@@ -178,7 +178,7 @@ class _Training:
             member.record.load_state_dict(kept["records"][place])
             member.position.load_state_dict(kept["schedules"][place])
             # A killed process may not have written its last epoch into every folder.
-            member.record.open_board(purge_step=len(member.record.rows) - 1)
+            member.record.open_board(kept=len(member.record.rows) - 1)
         self._epoch = kept["epoch"]
         log.info("going on after epoch %d", self._epoch)
         self._write(self._snapshot(members_of(kept["population"], places)))

@@ -12,15 +12,15 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
-from pytorch_lightning.loggers import TensorBoardLogger
 
 from lr_lab.curves.diagnosis import has_nonfinite_loss
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.errors import UserError, first_line
 from lr_lab.modules.block import BlockModule
 from lr_lab.probes.probe import Probe
+from lr_lab.run.board import Board
 from lr_lab.run.folder import Row, RunFolder, written_aside
-from lr_lab.run.summary import METRIC_KEYS, SETTING_KEYS, curve_of, summarise
+from lr_lab.run.summary import SETTING_KEYS, curve_of, summarise
 from lr_lab.schedule.callback import Schedule
 
 log = logging.getLogger(__name__)
@@ -51,24 +51,16 @@ class RunRecord:
         self.wall_seconds = 0.0
         self.device = "cpu"
         self._trained_as = trained_as
-        self._board: TensorBoardLogger | None = None
+        self._board: Board | None = None
 
     @property
     def has_ended(self) -> bool:
         """Whether there is nothing left to train: all epochs done, or a loss that is not finite."""
         return len(self.rows) >= self.config["epochs"] or has_nonfinite_loss(curve_of(self.config, self.rows))
 
-    def open_board(self, purge_step: int | None) -> TensorBoardLogger:
-        # A killed run may have written points of later epochs than its checkpoint: TensorBoard drops those from
-        # `purge_step` on.
-        self._board = TensorBoardLogger(
-            self.folder.path,
-            name=None,
-            version="",
-            sub_dir="tensorboard",
-            default_hp_metric=False,
-            purge_step=purge_step,
-        )
+    def open_board(self, kept: int | None) -> Board:
+        """Opens TensorBoard's file, in which the points of so many epochs stay, or all."""
+        self._board = Board(self.folder.path / "tensorboard", kept)
         return self._board
 
     def write_epoch(self, save_checkpoint: Callable[[], None] | None = None) -> None:
@@ -77,8 +69,7 @@ class RunRecord:
         row = self.rows[-1]
         # TensorBoard before the checkpoint: a resumed run drops points that are too many, but would never write points
         # that are missing.
-        self._board.log_metrics({k: v for k, v in row.items() if k != "epoch" and v is not None}, row["epoch"])
-        self._board.experiment.flush()
+        self._board.write_epoch(row)
         self.folder.write_history(self.rows)
         if save_checkpoint is not None:
             save_checkpoint()
@@ -105,12 +96,9 @@ class RunRecord:
     def finish(self) -> dict[str, Any]:
         """Writes the final result, also as TensorBoard's hyper-parameters with their metrics, and returns it."""
         result = self.result()
-        board = self._board or self.open_board(purge_step=None)
+        board = self._board or self.open_board(kept=None)
         settings = {key: result[key] for key in SETTING_KEYS if result[key] is not None}
-        metrics = {f"final/{key}": result[key] for key in METRIC_KEYS if result[key] is not None}
-        board.log_hyperparams(settings, metrics)
-        board.experiment.add_text("diagnosis", f"{result['diagnosis']}: {result['diagnosis_evidence']}")
-        board.finalize("success")
+        board.write_result(settings, result)
         self.folder.previous_checkpoint_file.unlink(missing_ok=True)
         return self.folder.write_result(result)
 
@@ -198,7 +186,7 @@ class Recorder(Checkpoint):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.record.device = device_name(pl_module.device)
-        self.record.open_board(purge_step=len(self.rows))
+        self.record.open_board(kept=len(self.rows))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._epoch_started = time.perf_counter()

@@ -13,18 +13,10 @@ from lr_lab.curves.thresholds import Thresholds
 from lr_lab.run.convergence import convergence_epoch, convergence_step
 from lr_lab.run.folder import Row, config_hash
 
-# The columns of result.json for settings, and those for outcomes.
+# The columns of result.json for settings.
 SETTING_KEYS = (
     *("data", "model", "optimizer", "momentum", "weight_decay", "lr", "sequence", "strategy"),
     *("seed", "epochs", "batch_size"),
-)
-METRIC_KEYS = (
-    "train_loss",
-    "val_loss",
-    "val_accuracy",
-    "best_val_accuracy",
-    "convergence_epoch",
-    "lr_updates",
 )
 
 
