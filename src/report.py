@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,14 +46,10 @@ def main(cfg: DictConfig) -> None:
         raise UserError("Name the study to report on: python -m src.report study=decay_mnist")
     output_dir = Path(cfg.output_dir)
     results, report_dir = (Path(path) if path else None for path in (cfg.results, cfg.report_dir))
-    try:
-        if has_study:
-            _say(*make_report(str(cfg.study), output_dir, results, report_dir, cfg.fewer))
-        if cfg.index:
-            print(f"The index is {write_index(output_dir / 'reports')}.")
-        sys.stdout.flush()
-    except BrokenPipeError:  # the report is written; its reader, such as head, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more as it ends
+    if has_study:
+        _say(*make_report(str(cfg.study), output_dir, results, report_dir, cfg.fewer))
+    if cfg.index:
+        print(f"The index is {write_index(output_dir / 'reports')}.")
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 @program("train", interrupted="Interrupted; the same command goes on from here.")
 def main(cfg: DictConfig) -> float | None:
     """Trains one run and prints the outcome. Returns its objective, for Hydra's optimising sweepers."""
+    from rich.console import Console
+
     from lr_lab.run.config import resolve
     from lr_lab.run.training import objective, train
     from lr_lab.sweep.freshness import settle_finished
     from lr_lab.sweep.outcome import report_outcome
     from lr_lab.sweep.runs import Run
-    from lr_lab.terminal import Terminal
 
     config = resolve(cfg)
     run = Run(config, settings={})
@@ -32,7 +33,7 @@ def main(cfg: DictConfig) -> float | None:
 
             check_buildable([config])  # before there is a folder, so that a mistake leaves none
         result = train(config, show_progress=True)
-        report_outcome([run], Terminal())
+        report_outcome([run], Console())
     except SystemExit as stop:  # Lightning's, with code 1 after Ctrl-C and none, which would be success, after SIGTERM
         sys.exit(128 + (signal.SIGTERM if stop.code is None else signal.SIGINT))
     return objective(result)

@@ -1,5 +1,6 @@
 """Errors that a person can correct, each with a sentence that says how."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,5 +51,6 @@ def not_yaml(error: Any, file: Path | None = None) -> UserError:
 
 def end(error: object) -> NoReturn:
     """Ends the process as every program answers a mistake: one sentence on standard error, exit code 2."""
-    print(f"error: {error}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # of a standard error that is full
+        print(f"error: {error}", file=sys.stderr)
     sys.exit(2)

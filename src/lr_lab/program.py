@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lr_lab.errors import UserError, end, not_yaml
+from lr_lab.terminal import keep_printing_harmless
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _OWN = ("lr_lab", "src")
-
-# Options that make Hydra print something and do nothing else.
-_PRINTING = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
 
 _COMPLETING = ("-sc", "--shell-completion", "--shell_completion")
 
@@ -69,6 +67,7 @@ def program(
                 return main(cfg)
 
         def start() -> None:
+            keep_printing_harmless()
             with answered(interrupted):
                 _run(task, name)
 
@@ -87,8 +86,6 @@ def _run(task: Callable[[DictConfig], Any], name: str) -> None:
     from lr_lab.run.help import register as register_help
 
     register_help()
-    if any(flag in sys.argv for flag in _PRINTING):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader who leaves, as head does, has read enough
     sys.path.append(str(Path.cwd()))  # a network of a person's own may lie there; `python src/train.py` leaves it out
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors then, and does not print them over several lines
     try:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from lr_lab.data.in_memory import Block
 from lr_lab.run.folder import Row
-from lr_lab.terminal import Terminal
 
 
 class RunProgress(pl.Callback):
@@ -25,7 +25,7 @@ class RunProgress(pl.Callback):
     def __init__(self, epochs: int, rows: Sequence[Row]) -> None:
         self._epochs = epochs
         self._rows = rows
-        self._console = Terminal()
+        self._console = Console()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -27,7 +27,6 @@ from lr_lab.run.training import FAILED, objective
 from lr_lab.sweep.freshness import settle_finished
 from lr_lab.sweep.outcome import report_outcome, say
 from lr_lab.sweep.runs import Run, plan
-from lr_lab.terminal import Terminal
 
 
 class RunFailed(Exception):
@@ -81,7 +80,7 @@ class SweepLauncher(Launcher):
 
     def _launch_runs(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         # A file has no width to keep to, and a wrapped table is hard to read there.
-        console = Terminal(width=None if sys.stdout.isatty() else 160)
+        console = Console(width=None if sys.stdout.isatty() else 160)
         code = None
         try:
             jobs = self._compose(job_overrides, initial_job_idx)
