@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, not_there
+from lr_lab.parser import Parser
 from lr_lab.program import answered
 
 
 def main() -> None:
     from lr_lab.run.carry_over import carry_over_archive, carry_over_study
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m src.carry_over",
         description="Gives runs of earlier versions today's names, so that their sweeps find them again. "
         "Starting it twice changes nothing.",
@@ -24,7 +24,7 @@ def main() -> None:
     found = 0
     for place in parser.parse_args().places:
         if not place.exists():
-            raise UserError(f"{place} is not there; name a folder such as outputs, or an archive of runs.")
+            raise not_there(place, "name a folder such as outputs, or an archive of runs")
         archives = [place] if place.is_file() else sorted(place.glob("reports/*/runs.tar.gz"))
         studies = [] if place.is_file() else sorted({file.parents[1] for file in place.glob("*/*/config.yaml")})
         for path, carry_over in [

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lr_lab.checks import check_number, check_whole_number
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, did_you_mean
 from lr_lab.program import program
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ def run(options: dict[str, Any]) -> None:
         check_whole_number(key, options[key], 1, optional=True)
     limit = Limit(hours(options["budget"]), options["seeds"], options["more_seeds"])
     study = read_study(CONFIG_DIR, name)
+    if study is None and not (output_dir / name).is_dir():
+        known = sorted(file.stem for file in (CONFIG_DIR / "studies").glob("*.yaml"))
+        raise UserError(
+            f"study={name} is neither a file of conf/studies nor a folder of runs in {output_dir}; files are "
+            f"{', '.join(known)}{did_you_mean(name, known)}"
+        )
     if study is None:
         margin = options["matters"] or 0.0
         check_number("matters", margin, "a difference of at least 0, such as 0.002", lambda x: x >= 0)

@@ -1,6 +1,7 @@
 """Errors that a person can correct, each with a sentence that says how."""
 
 import contextlib
+import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +48,17 @@ def not_yaml(error: Any, file: Path | None = None) -> UserError:
     line = f", line {mark.line + 1}" if mark else ""
     why = getattr(error, "problem", None) or getattr(error, "reason", None) or first_line(error)
     return UserError(f"{place}{line} is not valid YAML: {why}; correct it there.")
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The end of a sentence that refuses `word`: the closest known one, if any is close."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else "."
+
+
+def not_there(path: Path, advice: str) -> UserError:
+    """A path that does not exist; the sentence ends with a name beside it that is close, if there is one."""
+    return UserError(f"{path} is not there; {advice}{did_you_mean(str(path), list(map(str, path.parent.glob('*'))))}")
 
 
 def end(error: object) -> NoReturn:

@@ -19,14 +19,9 @@ def keep_printing_harmless() -> None:
     own = sys.stdout
     if own is None:  # it was closed: `>&-`
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    elif sys.stdout is sys.__stdout__:  # not if somebody, such as a test, reads along
-        descriptor = sys.stdout.fileno()
-        sys.stdout = io.TextIOWrapper(
-            io.BufferedWriter(_Harmless(descriptor)),
-            sys.stdout.encoding,
-            "replace",
-            line_buffering=True,
-        )
+    elif (own := sys.stdout) is sys.__stdout__:  # not if somebody, such as a test, reads along
+        raw = io.BufferedWriter(_Harmless(own.fileno()))
+        sys.stdout = io.TextIOWrapper(raw, own.encoding, "replace", line_buffering=True)
 
 
 class _Harmless(io.RawIOBase):

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NoReturn
 
 from lr_lab.curves.advice import FRAMEWORKS
 from lr_lab.curves.assemble import Wishes
@@ -18,19 +17,14 @@ from lr_lab.curves.explanation import Explanation, explain
 from lr_lab.curves.find import read
 from lr_lab.curves.roles import ROLES
 from lr_lab.curves.text import ASCII_BLOCKS, BLOCKS, as_text, side_by_side
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, did_you_mean
+from lr_lab.parser import Parser
 
 IN_FULL = 3  # at most so many runs are shown in full; of more, only the last, and a line for each
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One sentence, without the usage before it."""
-        raise UserError(f"{message}; lr-explain --help tells what there is.")
-
-
-def parser() -> argparse.ArgumentParser:
-    made = _Parser(
+def parser() -> Parser:
+    made = Parser(
         prog="lr-explain",
         description="Says what a training log shows, how sure that is, and what to try next.",
         epilog="Reads TensorBoard, CSV, JSON, MLflow and printed logs of Keras, Lightning, Hugging Face, fastai, timm, "
@@ -81,7 +75,9 @@ def failing(text: str) -> set[str]:
     """The labels of --fail-on."""
     labels = {label.strip() for label in text.split(",") if label.strip()}
     if odd := sorted(labels - set(LABELS)):
-        raise UserError(f"--fail-on {odd[0]} is not a label; choose from {', '.join(LABELS)}.")
+        raise UserError(
+            f"--fail-on {odd[0]} is not a label; choose from {', '.join(LABELS)}{did_you_mean(odd[0], LABELS)}"
+        )
     return labels
 
 

@@ -13,7 +13,7 @@ from lr_lab.curves.readers import readers
 from lr_lab.curves.readers.base import Reader
 from lr_lab.curves.source import LARGEST, Source
 from lr_lab.curves.table import Table
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, not_there
 
 SURE = 0.35  # a reader less sure than this does not count
 SKIPPED = {"checkpoints", "weights", "__pycache__", "node_modules", "artifacts"}
@@ -62,7 +62,7 @@ def _of_standard_input() -> list[tuple[Reader, Table]]:
 
 def _of_path(path: Path) -> list[tuple[Reader, Table]]:
     if not path.exists():
-        raise UserError(f"{path} is not there; name a log file, a folder with logs, or - for standard input.")
+        raise not_there(path, "name a log file, a folder with logs, or - for standard input")
     if not path.is_dir():
         if path.stat().st_size > LARGEST:
             raise UserError(f"{path} has {path.stat().st_size / 2**20:.0f} MiB; a log may have {LARGEST // 2**20}.")

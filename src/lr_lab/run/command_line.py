@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
-from hydra.errors import OverrideParseException
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
-from lr_lab.errors import UserError, first_line
+from lr_lab.errors import UserError, did_you_mean, first_line
 
 # What Hydra reads as the text that was typed. It reads other text as a number, dropping underscores (2024_11_27), as no
 # value (null), as several values (a,b), or not at all (größe).
@@ -23,6 +23,7 @@ _WORDS_OF_YAML = ("true", "false", "null")
 _HYDRAS = re.compile(r"['\"\[{].*|(choice|range|interval|glob|shuffle|sort|tag|str)\(.*\)|.*\$\{.*", re.DOTALL)
 _PATHS = ("output_dir", "init_from", "data.root", "data.images", "results", "report_dir")
 _NEVER_NULL = ("study", "output_dir")
+_OVERRIDES = "also"  # a list of overrides, in which `=` would end Hydra's patience
 _MULTIRUN = ("-m", "--multirun")
 
 
@@ -58,6 +59,11 @@ def with_network_keys(arguments: Sequence[str]) -> list[str]:
 def _refuse_options(arguments: Sequence[str], keys: Sequence[str]) -> None:
     """Raises UserError for the first argument with dashes that Hydra does not know."""
     known = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message}; --help tells what there is.")
+
+    known.error = refuse  # type: ignore[method-assign]  # its own prints how all options are used
     for argument in known.parse_known_args([a for a in arguments if a not in _MULTIRUN])[1]:
         if not argument.startswith("-"):
             continue
@@ -83,6 +89,9 @@ def _refuse_spaces(arguments: Sequence[str], keys: Sequence[str]) -> None:
 def _quoted(argument: str, multirun: bool) -> str:
     key, separator, value = argument.partition("=")
     key_in_yaml = key.lstrip("+")
+    if separator and key_in_yaml == _OVERRIDES and not re.search("['\"]", value):
+        typed = re.split(r",(?=[^,\[\]]+=)", value.removeprefix("[").removesuffix("]"))
+        return f"{key}=[" + ",".join(map(_in_quotes, filter(None, typed))) + "]"
     if not separator or key_in_yaml not in ("study", *_PATHS) or _HYDRAS.fullmatch(value):
         return argument
     # A path may have a comma in it, but in a sweep the comma stands between values.
@@ -98,15 +107,13 @@ def _name(name: str, optional: bool) -> str:
         name = str(Path(name).expanduser())  # as some shells do and others do not
     if _PLAIN.fullmatch(name) and not _NUMBER_LIKE.fullmatch(name) and name.lower() not in _WORDS_OF_YAML:
         return name
-    # Backslashes count for Hydra only before a quote.
-    escaped = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), name)
+    return _in_quotes(name)
+
+
+def _in_quotes(text: str) -> str:
+    """As Hydra's grammar has it, in which backslashes count before a quote only."""
+    escaped = re.sub(r"(\\*)('|\Z)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), text)
     return f"'{escaped}'"
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """The end of a sentence that refuses `word`: the closest known one, if any is close."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else "."
 
 
 def in_one_sentence(error: Exception) -> str:
@@ -118,6 +125,10 @@ def in_one_sentence(error: Exception) -> str:
         names = [str(name) for name in cause.parent_node]
         known = [f"{place}.{name}".lstrip(".") for name in names if not name.startswith("_")]
         return f"{key} is not a key; allowed are {', '.join(known)}{did_you_mean(key, known)}"
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        hint = did_you_mean(choice, error.options)
+        return f"{group}={choice} is not a choice; allowed are {', '.join(error.options)}{hint}"
     if isinstance(error, OverrideParseException):
         return _misread(error.override)
     if match := re.search(r"'(.+)'", first_line(error)) if "--multirun" in str(error) else None:

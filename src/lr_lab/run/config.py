@@ -16,12 +16,13 @@ import hydra
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lr_lab.checks import check_choice, check_number, check_whole_number, is_number, typed
-from lr_lab.errors import NotAllowed, UserError, first_line
-from lr_lab.run.command_line import did_you_mean, with_network_keys
+from lr_lab.errors import NotAllowed, UserError, did_you_mean, first_line
+from lr_lab.run.command_line import in_one_sentence, tidied
 from lr_lab.run.fitting import FACTS, facts, filled
 
 CONFIG_DIR = Path(__file__).resolve().parents[3] / "conf"
@@ -72,11 +73,9 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     if own:
         config["names"]["model"] = _network_name(config["model"])
     _fit_to_data(config, is_own=bool(own))
-    for group, elsewhere in _SET_ELSEWHERE.items():
-        for key in config[group].keys() & elsewhere:
-            raise UserError(
-                f"{group}.{key} is not for you to set, it follows from the run; give {elsewhere[key]}= instead."
-            )
+    for group in _SET_ELSEWHERE:
+        for key in config[group]:
+            _refuse_set_elsewhere(group, key)
     _check_trainer(config["trainer"])
     config["names"]["sequence"] = _sequence_name(config)
     config["lr"] = _rate(config["lr"])
@@ -94,6 +93,11 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     if "/" in config["study"] or config["study"].startswith("."):
         raise UserError(f"study={config['study']} is not one folder's name; leave out slashes and leading dots.")
     return config
+
+
+def _refuse_set_elsewhere(group: str, key: str) -> None:
+    if instead := _SET_ELSEWHERE.get(group, {}).get(key):
+        raise UserError(f"{group}.{key} is not for you to set, it follows from the run; give {instead}= instead.")
 
 
 def _typed() -> list[str]:
@@ -247,8 +251,11 @@ def compose(*overrides: str) -> dict[str, Any]:
         UserError: as `resolve`.
     """
     GlobalHydra.instance().clear()  # inside of a hydra.main one is there already
-    with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        cfg = hydra.compose("train", with_network_keys(overrides), return_hydra_config=True)
+    try:
+        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            cfg = hydra.compose("train", tidied(overrides, _KEYS), return_hydra_config=True)
+    except HydraException as error:
+        raise UserError(in_one_sentence(error)) from error
     HydraConfig.instance().set_config(cfg)
     with open_dict(cfg):
         del cfg["hydra"]
@@ -285,7 +292,9 @@ def check_choices(arguments: Sequence[str], program: str = "train") -> None:
     for argument in arguments:
         group, separator, choices = argument.partition("=")
         if separator and not group.startswith(("-", "~", "hydra")):
-            _check_key(group.lstrip("+").partition("@")[0].partition(".")[0], keys, "experiment")
+            key, _, inner = group.lstrip("+").partition("@")[0].partition(".")
+            _check_key(key, keys, "experiment")
+            _refuse_set_elsewhere(key, inner)
         folder = CONFIG_DIR / group.lstrip("+")
         # Hydra and its plugins have choices of their own in Hydra's groups.
         if (

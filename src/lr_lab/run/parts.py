@@ -85,7 +85,8 @@ def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: f
     try:
         tried = optimizer(net.parameters())
     except (TypeError, ValueError, IndexError, RuntimeError) as error:
-        raise UserError(f"optimizer={name} cannot be used here: {error}.") from error
+        given = ", ".join(f"{key}={value}" for key, value in config["optimizer"].items() if not key.startswith("_"))
+        raise UserError(f"optimizer={name} cannot be used here with {given or 'its settings'}: {error}.") from error
     try:
         tried.step()  # without gradients, which changes nothing
     except Exception as error:  # whatever an optimizer says that needs a closure, such as LBFGS

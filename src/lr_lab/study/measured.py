@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, did_you_mean
 from lr_lab.run.convergence import final_accuracy
 from lr_lab.run.folder import HISTORY_COLUMNS, run_folders
 from lr_lab.study import plateau
@@ -35,8 +35,9 @@ def read_study_runs(name: str, study: Study | None, output_dir: Path) -> Runs:
     kept = output_dir / "reports" / name
     if (kept / "results.csv").exists():
         return read_report(kept)
-    found = dict.fromkeys(path.parent.parent.name for path in sorted(output_dir.glob("*/*/config.yaml")))
-    hint = f", or name another; there are {', '.join(found)}." if found else "."
+    results = (*output_dir.glob("*/*/config.yaml"), *output_dir.glob("reports/*/results.csv"))
+    found = sorted({path.parents[path.name == "config.yaml"].name for path in results})
+    hint = f", or name another; there are {', '.join(found)}{did_you_mean(name, found)}" if found else "."
     training = f"python -m src.study study={name}" if study else f"python -m src.train -m study={name} lr=0.1,0.01"
     raise UserError(
         f"study={name} has no runs in {output_dir / name} and no report in {kept}; train it with `{training}`{hint}"

@@ -138,8 +138,8 @@ def train_until_decided(
         elif now.hours >= most_hours:
             say(f"It ends after {now.hours:.2f} hours of training, of {most_hours:g}.")
         else:
-            say(say_cost(now.outcome, now.hours_to_next_look))
             jobs = jobs or overrides_of(study, output_dir, also)
+            say(say_cost(now.outcome, now.hours_to_next_look))
             train_runs([[*jobs[setting], f"seed={each}"] for setting, each in now.next_runs(cpu_cores(), end)])
             continue
         say(say_verdicts(now.outcome.verdicts))
