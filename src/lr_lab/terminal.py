@@ -20,8 +20,8 @@ def keep_printing_harmless() -> None:
     if own is None:  # it was closed: `>&-`
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     elif (own := sys.stdout) is sys.__stdout__:  # not if somebody, such as a test, reads along
-        raw = io.BufferedWriter(_Harmless(own.fileno()))
-        sys.stdout = io.TextIOWrapper(raw, own.encoding, "replace", line_buffering=True)
+        raw = io.BufferedWriter(_Harmless(sys.stdout.fileno()))
+        sys.stdout = io.TextIOWrapper(raw, sys.stdout.encoding, "replace", line_buffering=True)
 
 
 class _Harmless(io.RawIOBase):

@@ -30,7 +30,7 @@ Configure = Callable[..., dict[str, Any]]
         ("batch_size=0", "batch_size=0 "),
         ("seed=-1", "seed=-1 is not allowed; give a whole number of at least 0"),
         ("study=a/b", "study=a/b "),
-        ("study=null", "study=None "),
+        ("study=[a]", r"study=\['a'\] is not a name"),
         ("trainer.devices=2", "trainer.devices=2 .* start a sweep with -m"),
         ("trainer.accelerator=tpus", "trainer.accelerator=tpus is not allowed; choose one of auto, cpu"),
         ("trainer.precision=16-mixed", "trainer.precision=16-mixed is not allowed; choose one of 32-true, bf16-mixed"),
@@ -69,7 +69,7 @@ Configure = Callable[..., dict[str, Any]]
         ("+trainer.max_epochs=3", "trainer.max_epochs is not for you to set.* give epochs="),
         ("analysis.convergence_tolerance=-1", "analysis.convergence_tolerance=-1 is not allowed"),
         ("analysis.convergence_tolerance=abc", "analysis.convergence_tolerance=abc is not allowed"),
-        ("init_from=5", "init_from=5 is not a file"),
+        ("init_from=[5]", r"init_from=\[5\] is not a file"),
     ],
 )
 def test_bad_values_are_one_sentence(run_config: Configure, override: str, sentence: str) -> None:
