@@ -36,7 +36,7 @@ def _place(row: Row) -> float:
 
 
 def _parts(folder: Path) -> list[tuple[str, Path]]:
-    """The folders that hold one run together, each with the word that its tags are told apart by.
+    """The folders that hold one run together, each with the word that marks its tags.
 
     Keras writes `train` and `validation`, PyTorch's add_scalars one folder per line of a figure.
     """
