@@ -129,5 +129,6 @@ def test_what_a_figure_lacks_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_kind_is_named_with_those_there_are(tmp_path: Path) -> None:
     figures: list[dict[str, object]] = [{"name": "pie", "kind": "pie", "caption": "Pie."}]
-    with pytest.raises(UserError, match="Figure pie of study mine: kind=pie is not known; known are rate_sweep, heat_map"):
+    sentence = "Figure pie of study mine: kind=pie is not known; known are rate_sweep, heat_map"
+    with pytest.raises(UserError, match=sentence):
         illustrations(tmp_path, figures=figures).draw()
