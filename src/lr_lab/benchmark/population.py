@@ -58,7 +58,7 @@ class OutOfTime(Exception):
 
 
 class Watch:
-    """Sees that all stays within some minutes."""
+    """Limits the minutes of a benchmark."""
 
     def __init__(self, minutes: float) -> None:
         self._end = time.monotonic() + 60 * minutes
@@ -106,7 +106,7 @@ def tf32(allowed: bool) -> Iterator[None]:
 
 
 def samples_per_second(case: Case, way: Way, members: int, seconds: float) -> float | None:
-    """Over all members; None if they do not fit into memory."""
+    """Training samples per second over all members; None if they do not fit into memory."""
     gc.collect()
     torch.cuda.empty_cache()
     try:
@@ -178,7 +178,7 @@ def ways(compiled: bool) -> list[Way]:
 
 
 def leaks(case: Case, way: Way) -> bool:
-    """Whether a member that has diverged makes its neighbours' weights other than finite."""
+    """True if a diverged member spoils the weights of its neighbours."""
     population = build_population(case, way, members=8)
     batches = population.batches(0)[:4]
     rates = torch.full((len(batches), 8), 1e-3)
@@ -215,7 +215,7 @@ class Findings:
 
 
 def measure(cfg: DictConfig, findings: Findings, console: Console) -> None:
-    """Fills in the findings, what matters most first.
+    """Fills in the findings, the most important first.
 
     Raises:
         OutOfTime: not all could be measured.
@@ -259,7 +259,7 @@ def measure(cfg: DictConfig, findings: Findings, console: Console) -> None:
 
 
 def rows(findings: Findings) -> list[dict[str, Any]]:
-    """One per measurement."""
+    """A row per measurement."""
     found: list[dict[str, Any]] = []
     for case, value in findings.lightning.items():
         found.append(_row(case, "one Lightning process", 1, value))
@@ -282,7 +282,7 @@ def _row(case: Case, way: str, members: int, value: float | None) -> dict[str, A
 
 
 def table(findings: Findings, sizes: Sequence[int], machine: str) -> Table:
-    """The goals: what a population brings over the plain ways."""
+    """A table of how far a population is ahead of the plain ways."""
     result = Table(title=f"training samples per second on {machine}")
     for column in ("network", "one Lightning\nprocess", "best single run\nor processes"):
         result.add_column(column, justify="left" if column == "network" else "right")

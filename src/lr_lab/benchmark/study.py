@@ -114,7 +114,7 @@ class Model:
         return {name: lead_of(question.statement, known) for name, question in self.questions.items()}
 
     def at_the_limits(self) -> Model:
-        """The study in which every claim holds by nothing: all cells have mean 0, and claims no constants."""
+        """The study in which every claim is at its limit: all cells have mean 0, and claims have no constants."""
         questions = {
             name: replace(
                 question,

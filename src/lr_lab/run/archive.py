@@ -1,4 +1,4 @@
-"""What the runs of a study left, in one small file beside its report: `<output_dir>/reports/<study>/runs.tar.gz`."""
+"""The files of a study's runs, in one small file beside its report: `<output_dir>/reports/<study>/runs.tar.gz`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 from lr_lab.errors import UserError
 from lr_lab.run.folder import FINISHED, collect_results, run_folders, written_aside
 
-# What a run needs to go on, and what only a person reads while it trains.
+# Left out: files that a run needs to go on, and files that a person reads only while it trains.
 _LEFT_OUT = ("checkpoints", "tensorboard", "train.log")
 _SPOILED = (OSError, EOFError, tarfile.TarError, zlib.error)
 
 
 def keep(study: str, output_dir: Path, fewer: bool = False) -> tuple[Path, int]:
-    """Packs the runs of a study, less checkpoints and logs; the archive and the number of its finished runs.
+    """Packs the runs of a study, without checkpoints and logs; returns the archive and the number of its finished runs.
 
     Args:
         fewer: whether they may replace an archive of more finished runs.
@@ -68,7 +68,7 @@ def archive_of(study: str, output_dir: Path) -> Path:
 
 
 def _finished(archive: Path) -> int:
-    """How many finished runs an archive holds; of one that is cut short, as many as can be read."""
+    """The number of finished runs in an archive; those that can be read if it is cut short."""
     count = 0
     with suppress(*_SPOILED), tarfile.open(archive) as kept:
         for member in kept:
@@ -82,7 +82,7 @@ def pack(place: Path, archive: Path, below: str = ".", left_out: Collection[str]
     """Writes the files of a folder as an archive; the same files give the same bytes. Hidden ones are left out.
 
     Args:
-        place: what the paths in the archive are relative to.
+        place: the folder to which paths in the archive are relative.
         below: the folder, relative to it.
         left_out: names of files and folders.
     """

@@ -14,7 +14,7 @@ Config = Mapping[str, Any]
 
 
 def build(group: Config, **arguments: Any) -> Any:
-    """Hydra's instantiate, with the sentence of a refused argument instead of Hydra's own.
+    """Hydra's instantiate; a refused argument raises our sentence, not Hydra's.
 
     Raises:
         UserError: the class cannot be imported, does not know an argument, or does not allow its value.
@@ -26,6 +26,6 @@ def build(group: Config, **arguments: Any) -> Any:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of an error, or of its cause, and the second line where that is where the reason stands."""
+    """The first line of an error, or of its cause, and the second line if the first ends with a colon."""
     first, *rest = (str(error.__cause__ or "") or str(error)).splitlines() or [first_line(error)]
     return f"{first} {rest[0].strip()}" if first.endswith(":") and rest else first

@@ -1,4 +1,4 @@
-"""A command line as people type it, put as Hydra reads it."""
+"""Turns a command line as people type it into one that Hydra reads."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
 from lr_lab.errors import UserError, did_you_mean, first_line
 
-# What Hydra reads as the text that was typed. It reads other text as a number, dropping underscores (2024_11_27), as no
-# value (null), as several values (a,b), or not at all (größe).
+# Text that Hydra reads as it was typed. It reads other text as a number, dropping underscores (2024_11_27), as no value
+# (null), as several values (a,b), or not at all (größe).
 _PLAIN = re.compile(r"[A-Za-z/.][\w/.:+-]*", re.ASCII)
 _NUMBER_LIKE = re.compile(r"[-+]?(\.?\d[\d_.]*(e[-+]?\d+)?|inf|nan)", re.IGNORECASE)
 _WORDS_OF_YAML = ("true", "false", "null")
@@ -23,7 +23,7 @@ _WORDS_OF_YAML = ("true", "false", "null")
 _HYDRAS = re.compile(r"['\"\[{].*|(choice|range|interval|glob|shuffle|sort|tag|str)\(.*\)|.*\$\{.*", re.DOTALL)
 _PATHS = ("output_dir", "init_from", "data.root", "data.images", "results", "report_dir")
 _NEVER_NULL = ("study", "output_dir")
-_OVERRIDES = "also"  # a list of overrides, in which `=` would end Hydra's patience
+_OVERRIDES = "also"  # a list of overrides, in which Hydra does not expect `=`
 _MULTIRUN = ("-m", "--multirun")
 
 
@@ -104,7 +104,7 @@ def _name(name: str, optional: bool) -> str:
     if name == "" or (optional and name == "null"):
         return name
     if name.startswith("~/"):
-        name = str(Path(name).expanduser())  # as some shells do and others do not
+        name = str(Path(name).expanduser())  # some shells do this, others do not
     if _PLAIN.fullmatch(name) and not _NUMBER_LIKE.fullmatch(name) and name.lower() not in _WORDS_OF_YAML:
         return name
     return _in_quotes(name)
@@ -117,7 +117,7 @@ def _in_quotes(text: str) -> str:
 
 
 def in_one_sentence(error: Exception) -> str:
-    """What Hydra says over several lines about a command line, with the known keys where a key is unknown."""
+    """Hydra's message of several lines about a command line, in one, with the known keys if a key is unknown."""
     cause = error.__cause__
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and isinstance(cause.parent_node, DictConfig):
         key = str(cause.full_key)
@@ -141,7 +141,7 @@ def in_one_sentence(error: Exception) -> str:
 
 
 def _misread(override: str) -> str:
-    """What is wrong with an override that Hydra cannot parse."""
+    """The fault of an override that Hydra cannot parse."""
     key, equals, value = override.partition("=")
     if not equals:
         return f"{override} is not a key and a value; write key=value, such as lr=0.1."

@@ -27,14 +27,14 @@ from lr_lab.run.fitting import FACTS, facts, filled
 
 CONFIG_DIR = Path(__file__).resolve().parents[3] / "conf"
 
-# What a configuration of conf/train.yaml holds; the range test adds lr_find.
+# The keys of conf/train.yaml; the range test adds lr_find.
 _KEYS = (
     *("lr", "epochs", "batch_size", "seed", "study", "output_dir", "init_from", "retrain"),
     *("data", "augment", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "trainer", "analysis"),
 )
-# Groups that name a class. Warmup and augment may be none, and of probes there may be several.
+# Groups that name a class. Warmup and augment may be empty, and there may be several probes.
 _PARTS = ("data", "model", "optimizer", "sequence", "strategy", "trainer")
-# What belongs to a run and not to a part of it: the part's key -> what to give instead.
+# Keys of a part that belong to the run: key -> the key to give instead.
 _SET_ELSEWHERE = {
     "optimizer": {"lr": "lr"},
     "data": {"batch_size": "batch_size", "seed": "seed"},
@@ -42,8 +42,8 @@ _SET_ELSEWHERE = {
     "trainer": {"max_epochs": "epochs", "callbacks": "probes", "logger": "output_dir"},
 }
 
-# What of Lightning's Trainer is for a person to set. The rest belongs to the run (epochs, callbacks, logging), or does
-# not go with the blocks of batches that it trains on: clipping, accumulating, limits of batches.
+# Arguments of Lightning's Trainer that a person may set. The others belong to the run (epochs, callbacks, logging) or
+# do not work with blocks of batches: clipping, accumulating, limits of batches.
 _TRAINER = ("accelerator", "devices", "precision", "deterministic", "benchmark", "profiler")
 _ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 _PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need its losses scaled, in probes and range tests too
@@ -69,7 +69,7 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         raw["model"] = {key: value for key, value in raw["model"].items() if key in own}
     _check_keys(raw)
     config = _without_interpolations(raw)
-    check_choice("retrain", config.pop("retrain"), (True, False))  # says what to do with runs, and is no part of one
+    check_choice("retrain", config.pop("retrain"), (True, False))  # decides what happens to runs and is not part of one
     if own:
         config["names"]["model"] = _network_name(config["model"])
     _fit_to_data(config, is_own=bool(own))
@@ -79,7 +79,7 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     _check_trainer(config["trainer"])
     config["names"]["sequence"] = _sequence_name(config)
     config["lr"] = _rate(config["lr"])
-    if isinstance(config["data"].get("images"), str):  # whether typed with a slash at its end or not, it is one folder
+    if isinstance(config["data"].get("images"), str):  # a slash at its end does not make it another folder
         config["data"]["images"] = os.path.normpath(config["data"]["images"])
     tolerance = config["analysis"].get("convergence_tolerance")
     part = "a part of all images, such as 0.01"
@@ -101,26 +101,26 @@ def _refuse_set_elsewhere(group: str, key: str) -> None:
 
 
 def _typed() -> list[str]:
-    """What the command line sets, key=value each, as it was typed."""
+    """The settings of the command line, key=value each, as typed."""
     # Iterating over the list itself would resolve interpolations.
     typed: list[str] = OmegaConf.to_container(HydraConfig.get().overrides.task)  # type: ignore[assignment]
     return [override.lstrip("+") for override in typed]
 
 
 def _typed_of_model() -> set[str]:
-    """The keys of a network whose class the command line names, itself among them; none if it does not."""
+    """The keys of a network whose class the command line names, `_target_` included; none if it names no class."""
     keys = {override.partition("=")[0].split(".")[1] for override in _typed() if override.startswith("model.")}
     return keys if "_target_" in keys else set()
 
 
 def _network_name(model: Mapping[str, Any]) -> str:
-    """A name for folders and tables: that of the class or function, or the one that it is given."""
+    """A name for folders and tables: the given one, else that of the class or function."""
     name = model.get("model_name") or model.get("name") or model["_target_"].rpartition(".")[2]
     return re.sub(r"[^\w.]+", "_", str(name))
 
 
 def _without_interpolations(raw: dict[str, Any]) -> dict[str, Any]:
-    """A configuration with its interpolations resolved: `${data.classes}` and its like are what the data have."""
+    """A configuration with its interpolations resolved; the data give `${data.classes}` and the like."""
     text = str(raw)
     wanted = [key for key in FACTS if f"${{data.{key}}}" in text and key not in raw["data"]]
     try:
@@ -146,7 +146,7 @@ def _resolved(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fit_to_data(config: dict[str, Any], is_own: bool) -> None:
-    """Gives a network of somebody else's what it takes from the data, and notes the classes if no argument does."""
+    """Gives a person's own network its arguments from the data, and notes the classes if no argument does."""
     known = functools.cache(lambda: facts(config["data"]))
     if is_own or not str(config["model"]["_target_"]).startswith("lr_lab."):
         config["model"] = filled(config["model"], known)
@@ -155,7 +155,7 @@ def _fit_to_data(config: dict[str, Any], is_own: bool) -> None:
 
 
 def _is_left_over(name: str, probe: Any) -> bool:
-    """Whether these are an experiment's settings of a probe that the command line leaves out, by its `probes=`."""
+    """True if an experiment configures this probe but `probes=` on the command line did not select it."""
     typed = _typed()
     chosen = [override.removeprefix("probes=") for override in typed if override.startswith("probes=")]
     return (
@@ -169,7 +169,7 @@ def _is_left_over(name: str, probe: Any) -> bool:
 
 
 def _check_keys(config: dict[str, Any]) -> None:
-    """Raises UserError for what is missing, what no configuration has, and a part of a run that names no class."""
+    """Raises UserError for a missing key, for an unknown one, and for a part of a run that names no class."""
     for key in (*_KEYS, "names"):
         if key not in config:
             raise UserError(f"{key} is missing; a run cannot do without, so leave out ~{key}.")
@@ -221,7 +221,7 @@ def _check_trainer(trainer: dict[str, Any]) -> None:
 
 
 def check_name(key: str, value: Any) -> None:
-    """Raises UserError if the value of a key that names a folder is none."""
+    """Raises UserError unless the value of a key can name a folder."""
     if not isinstance(value, str) or not value.strip():
         raise UserError(f"{key}={value!r} is not a name; give a folder's name, such as {key}=first_look.")
 
@@ -250,7 +250,7 @@ def compose(*overrides: str) -> dict[str, Any]:
     Raises:
         UserError: as `resolve`.
     """
-    GlobalHydra.instance().clear()  # inside of a hydra.main one is there already
+    GlobalHydra.instance().clear()  # hydra.main has made one already
     try:
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
             cfg = hydra.compose("train", tidied(overrides, _KEYS), return_hydra_config=True)
@@ -279,7 +279,7 @@ def keys_of(program: str) -> tuple[str, ...]:
 def check_choices(arguments: Sequence[str], program: str = "train") -> None:
     """Refuses, in a sentence, a choice on the command line that no file in conf/ answers to.
 
-    Hydra would say the same over several lines and, in a sweep, only when it comes to that run.
+    Hydra would say the same over several lines and, in a sweep, only when that run starts.
 
     Args:
         arguments: the command line, such as ``["-m", "strategy=epoch,cutof"]``.
@@ -305,7 +305,7 @@ def check_choices(arguments: Sequence[str], program: str = "train") -> None:
         ):
             continue
         known = sorted(file.stem for file in folder.glob("*.yaml"))
-        for choice in choices.replace("[", "").replace("]", "").split(","):  # of a list none is a choice, too
+        for choice in choices.replace("[", "").replace("]", "").split(","):  # `probes=[]` selects nothing and is valid
             if (group, choice.strip()) in _RENAMED:
                 raise UserError(f"{group}={choice} is called {group}={_RENAMED[group, choice.strip()]} now; type that.")
             if choice.strip() not in (*known, ""):

@@ -27,7 +27,7 @@ Facts = dict[str, int | None]
 # Channels and pixels a side of a picture, and classes: `${data.channels}` and its like in a model's file.
 FACTS = ("channels", "size", "classes")
 
-# The datasets whose class fixes them, so that their configurations resolve without torch. Any other is built and asked.
+# Datasets whose class fixes these numbers, so that configurations resolve without torch. Others are built and asked.
 _KNOWN = {
     "MNIST": (1, 28, 10),
     "FashionMNIST": (1, 28, 10),
@@ -39,7 +39,7 @@ _KNOWN = {
     "Line": (None, None, None),
 }
 
-# What constructors call them.
+# Names of these numbers in constructors.
 _NAMES = {
     "in_channels": "channels",
     "in_chans": "channels",
@@ -52,7 +52,7 @@ _NAMES = {
 
 
 def facts(data: Mapping[str, Any]) -> Facts:
-    """What pictures a dataset has: None for a number that it does not have.
+    """The numbers of a dataset; None for one that it does not have.
 
     Args:
         data: its resolved configuration.
@@ -72,14 +72,14 @@ def facts(data: Mapping[str, Any]) -> Facts:
 
 
 def facts_of(data: InMemoryDataModule) -> Facts:
-    """The same of a dataset that is built."""
+    """The numbers of a dataset that has to be built."""
     shape = data.input_shape
     channels, size = (shape[0], shape[-1]) if len(shape) == 3 else (None, None)
     return {"channels": channels, "size": size, "classes": data.classes}
 
 
 def differing(model: Mapping[str, Any], known: Facts) -> dict[str, int]:
-    """The arguments of a network that are not what the data have, with what the data have."""
+    """The arguments of a network that differ from the numbers of the data, with those numbers."""
     return {
         name: value
         for name, fact in _NAMES.items()
@@ -92,7 +92,7 @@ def filled(model: Mapping[str, Any], known: Callable[[], Facts]) -> dict[str, An
 
     Args:
         model: a configuration; the arguments that it gives stay.
-        known: what the data have; called only if the constructor asks.
+        known: returns the numbers of the data; called only if the constructor needs one.
 
     Raises:
         UserError: the class or function cannot be imported.
@@ -104,7 +104,7 @@ def filled(model: Mapping[str, Any], known: Callable[[], Facts]) -> dict[str, An
 
 @functools.cache  # a sweep asks for every run
 def _names(configuration: str) -> list[str]:
-    """Those of the names above that the constructor has; from the network's configuration as JSON."""
+    """The names above that the constructor takes; from the network's configuration as JSON."""
     model = json.loads(configuration)
     target = model["_target_"]
     try:
@@ -125,9 +125,9 @@ def _names(configuration: str) -> list[str]:
 
 
 def _parameters(constructor: Any) -> tuple[set[str], bool]:
-    """The names that a constructor takes, and whether it takes others that nobody can read off.
+    """The names that a constructor takes, and whether it takes others that its signature does not show.
 
-    A function of torchvision or timm hands its `**kwargs` to the class that it says it returns.
+    A function of torchvision or timm hands its `**kwargs` to the class that it is annotated to return.
     """
     try:
         parameters = inspect.signature(constructor).parameters
@@ -143,20 +143,20 @@ def _parameters(constructor: Any) -> tuple[set[str], bool]:
 
 
 def _returned(function: Any) -> type | None:
-    """The class that a function is annotated to return; None if it says no more than nn.Module."""
+    """The class that a function is annotated to return; None if that is only nn.Module."""
     try:
         returned = typing.get_type_hints(function).get("return")
-    except Exception:  # annotations may name what is not there
+    except Exception:  # annotations may name missing classes
         return None
     return returned if inspect.isclass(returned) and not returned.__module__.startswith("torch.nn") else None
 
 
 def _takes(function: Any, arguments: Mapping[str, Any], name: str) -> bool:
-    """Whether a function with `**kwargs` takes an argument: it is tried."""
+    """True if a function with `**kwargs` takes an argument, which is tried."""
     try:
         function(**arguments, **{name: 2})
     except TypeError:
         return False
-    except Exception:  # other trouble is told when the network is built
+    except Exception:  # other errors are reported when the network is built
         return False
     return True

@@ -1,6 +1,6 @@
-"""What a run was made from, as digests in its folder, and what of it changed since.
+"""Digests of the code and data that a run was made from, kept in its folder, and changes since.
 
-Digests are no part of a run's identity: a changed input does not move a finished run, but a person is told.
+Digests are not part of a run's identity: a finished run keeps its folder when its inputs change, and a person is told.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lr_lab.run.source import Source, code_of
 if TYPE_CHECKING:
     from lr_lab.data.in_memory import InMemoryDataModule
 
-# What trains a run, beside the parts that its configuration names.
+# Code that trains a run, beside the parts that its configuration names.
 _LEARNERS = ("lr_lab.modules.Classification", "lr_lab.modules.Regression")
 _POSITION = "lr_lab.schedule.Position"
 
@@ -59,7 +59,7 @@ class Today:
         self._contents: dict[str, str | None] = {}
 
     def changes(self, folder: RunFolder, config: Mapping[str, Any]) -> list[str] | None:
-        """What changed since a run was trained, such as "the code of my_seq.Halving"; None if it was not recorded.
+        """The changes since a run was trained, such as "the code of my_seq.Halving"; None if nothing was recorded.
 
         Code or data that are not here have not changed. Files of data that were touched are read again: if they have
         the same content, this is noted.
@@ -84,7 +84,7 @@ class Today:
         if name not in self._moved:
             self._moved[name] = None
             for part in sorted(parts_of(config)):
-                with suppress(Exception):  # whatever the import of a person's module raises
+                with suppress(Exception):  # the import of a person's module may raise anything
                     of_part = {found.rpartition(".")[2]: digest for found, digest in code_of(part).items()}
                     self._moved[name] = self._moved[name] or of_part.get(name)
         return self._moved[name]

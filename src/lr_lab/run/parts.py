@@ -89,7 +89,7 @@ def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: f
         raise UserError(f"optimizer={name} cannot be used here with {given or 'its settings'}: {error}.") from error
     try:
         tried.step()  # without gradients, which changes nothing
-    except Exception as error:  # whatever an optimizer says that needs a closure, such as LBFGS
+    except Exception as error:  # an optimizer that needs a closure, such as LBFGS, raises any type
         raise UserError(
             f"optimizer={name} cannot be used here: a run computes the gradient of a batch once, and this optimizer "
             f"makes no step with that ({first_line(error)}); choose another."
@@ -100,7 +100,7 @@ def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: f
 
 
 def _fused(optimizer: Config) -> Config:
-    """The argument that updates all weights in one pass where torch can: up to an eighth off a step with Adam."""
+    """The argument with which torch updates all weights in one pass: a step with Adam takes up to an eighth less."""
     can = optimizer["_target_"] in ("torch.optim.SGD", "torch.optim.Adam", "torch.optim.AdamW")
     return {"fused": True} if can and not optimizer.keys() & {"fused", "foreach"} else {}
 
@@ -118,7 +118,7 @@ def build_probes(config: Config, net: nn.Module) -> list[Probe]:
 
 
 def build_trainer(config: Config, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
-    """The Trainer with everything switched off that the callbacks do themselves.
+    """The Trainer, without the features that the callbacks provide.
 
     Raises:
         UserError: this machine lacks the device.
@@ -129,8 +129,8 @@ def build_trainer(config: Config, callbacks: Sequence[pl.Callback]) -> pl.Traine
             config["trainer"],
             max_epochs=config["epochs"],
             callbacks=list(callbacks),
-            default_root_dir=root,  # where a profiler leaves its traces
-            plugins=[LightningEnvironment()],  # else a job of Slurm with several tasks counts as a training of several
+            default_root_dir=root,  # a profiler leaves its traces there
+            plugins=[LightningEnvironment()],  # else several tasks of a Slurm job count as one training
             logger=False,
             # Lightning would add a checkpoint of its own to a list without one.
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
@@ -144,21 +144,21 @@ def build_trainer(config: Config, callbacks: Sequence[pl.Callback]) -> pl.Traine
 
 
 def prepare_process() -> None:
-    """What a process that trains needs once, before other threads compute.
+    """Prepares a process for training, once, before other threads compute.
 
-    Lightning's talk goes to the run's log only, numbers too small for full precision count as 0, freed memory is kept.
+    Lightning's messages go to the run's log only, numbers too small for full precision count as 0, freed memory stays.
     """
-    # A run is alone, whichever task of a job of Slurm trains it.
+    # A run trains alone in any task of a Slurm job.
     rank_zero_only.rank = 0  # type: ignore[attr-defined]
     logging.getLogger("pytorch_lightning").handlers.clear()
     logging.getLogger("pytorch_lightning").propagate = True
     logging.captureWarnings(True)
-    # Where a network fits its data, gradients and Adam's averages of them fall below 1e-38. A CPU computes with such
+    # When a network fits its data, gradients and Adam's averages of them fall below 1e-38. A CPU computes with such
     # numbers many times slower: after 100 epochs of Adam a step of mnist_cnn took twice as long. The weights after 100
     # more steps were the same.
-    torch.set_flush_denormal(True)  # in this thread, and in those that it starts
-    # The C library hands activations of some megabytes back to the system at every step and takes them again page by
-    # page: a quarter of mnist_cnn's step. Only glibc has, and needs, these settings (mallopt(3)).
+    torch.set_flush_denormal(True)  # in this thread and in threads that it starts
+    # The C library returns activations of some megabytes to the system at every step and takes them back page by page,
+    # which is a quarter of mnist_cnn's step. Only glibc has, and needs, these settings (mallopt(3)).
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
         mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)  # the largest it takes
         mallopt(_M_TRIM_THRESHOLD, 2**30)
@@ -169,16 +169,16 @@ _MANY_STEPS = 10**9
 
 
 def check_buildable(configs: Sequence[Mapping[str, Any]], trained_here: bool = True) -> None:
-    """Builds, without reading any data, one of each combination of parts that the runs will be made of.
+    """Builds, without reading data, each combination of parts that the runs have, to find mistakes early.
 
-    For a process that may import torch.
+    Imports torch.
 
     Args:
         configs: resolved, one per run.
-        trained_here: whether it is this machine that has to have the device.
+        trained_here: whether this machine has to have the device.
 
     Raises:
-        UserError: a part refuses its arguments, network and data do not fit, or the device cannot be had.
+        UserError: a part refuses its arguments, network and data do not fit, or the device is missing.
     """
     groups = (
         "data",
@@ -198,16 +198,16 @@ def check_buildable(configs: Sequence[Mapping[str, Any]], trained_here: bool = T
         data = build_data(config)
         net = build_network(config, data)
         build_probes(config, net)
-        # How many steps an epoch has only the data tell; with so many nothing is refused that fits in the end.
+        # Only the data tell the steps of an epoch; with so many of them no schedule is refused that would fit.
         rate = build_schedule(config, steps_per_epoch=_MANY_STEPS).rate
         build_module(config, net, data, rate).configure_optimizers()
-    # Apart from the rest, as a Trainer takes 10 ms and a sweep seldom has two kinds.
+    # Apart from the other parts, because a Trainer takes 10 ms and a sweep seldom has two kinds.
     for config in _distinct(configs, ("trainer",)) if trained_here else ():
         build_trainer(config, [])
 
 
 def _distinct(configs: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> Iterable[Mapping[str, Any]]:
-    """The first of the configurations with the same values in these groups, for each such values."""
+    """One configuration for each combination of values in these groups."""
     found: dict[str, Mapping[str, Any]] = {}
     for config in configs:
         found.setdefault(json.dumps([config[group] for group in groups], sort_keys=True, default=str), config)

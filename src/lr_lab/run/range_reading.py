@@ -1,4 +1,4 @@
-"""What a range test says: the rates read off its losses, and the test that was kept for a configuration. No torch."""
+"""The reading of a range test: the rates that its losses show, and the test kept for a configuration. No torch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _RISE = 0.5
 
 
 class Reading(NamedTuple):
-    """What a range test says.
+    """The rates that a range test shows.
 
     Attributes:
         rates: (n,), ascending; those that all networks went through.
@@ -67,7 +67,7 @@ def is_adaptive(config: Mapping[str, Any]) -> bool:
 
 
 def kept_reading(config: Mapping[str, Any]) -> Reading | None:
-    """What the test that was kept for a configuration says; None if there is none, or if it found no rate that works.
+    """The reading of the test that was kept for a configuration; None without one, or if no rate worked.
 
     Args:
         config: resolved; `output_dir` and `seed` are those of the test.
@@ -153,7 +153,7 @@ def _slope(decades: np.ndarray, losses: np.ndarray, at: int) -> float:
 
 
 def sentences(reading: Reading, adaptive: bool) -> list[str]:
-    """What was read, and why the suggestion follows from it."""
+    """The reading in sentences, with the reason for the suggestion."""
     start, lowest = reading.losses[0], reading.losses.min()
     if reading.rose:
         top = (

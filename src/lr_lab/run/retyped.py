@@ -15,7 +15,7 @@ _CHOSEN = ("data", "model", "optimizer")
 
 
 def network_overrides(config: Mapping[str, Any]) -> list[str]:
-    """What is typed to get a run's network, data and optimizer: its choices, and each value that they do not bring.
+    """Overrides that give a run's network, data and optimizer: its choices, and each value that they do not bring.
 
     Raises:
         UserError, HydraException: conf/ no longer has one of the choices.

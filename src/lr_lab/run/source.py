@@ -94,7 +94,7 @@ class Source:
 
 
 class _Module:
-    """The definitions at the top level of a module, and what it imports of a person's own modules."""
+    """The definitions at the top level of a module, and its imports from a person's own modules."""
 
     def __init__(self, name: str, file: Path, tree: ast.Module) -> None:
         self._name = name
@@ -118,11 +118,11 @@ class _Module:
         return None
 
     def of(self, name: str) -> list[ast.stmt]:
-        """What defines a name; all definitions for an empty one."""
+        """The definition of a name; all definitions for an empty name."""
         return self.definitions.get(name, []) if name else [each for part in self.definitions.values() for each in part]
 
     def uses(self, statement: ast.stmt) -> Iterator[Definition]:
-        """What else belongs to a definition. A base class does not: it has a digest of its own."""
+        """Further definitions that belong to one. A base class does not: it has a digest of its own."""
         bases = {id(each) for base in getattr(statement, "bases", []) for each in ast.walk(base)}
         for node in ast.walk(statement):
             if isinstance(node, ast.Name) and id(node) not in bases:

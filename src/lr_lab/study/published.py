@@ -10,11 +10,11 @@ _MOST = 100_000
 
 
 def smallest_set(percentages: Sequence[float], decimals: int) -> int | None:
-    """The fewest samples of which every percentage can be the part that is right, rounded to that many decimals.
+    """The smallest number of samples that allows every percentage as a share of right answers, with that many decimals.
 
-    An accuracy is a count over the size of its data set. Two decimals fit every set of 10,000; what fits a far smaller
-    one throughout was probably measured on few samples. None if no set of up to 100,000 fits: then the numbers are
-    no single counts, but means for example.
+    An accuracy is a count over the size of its data set. Two decimals fit every set of 10,000; if all numbers fit a far
+    smaller set, they were probably measured on few samples. None if no set of up to 100,000 fits: then the numbers are
+    not single counts, but for example means.
     """
     sizes = np.arange(1, _MOST + 1)
     fits = np.ones(len(sizes), dtype=bool)

@@ -29,7 +29,7 @@ class Lap:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a race stands.
+    """The standing of a race.
 
     Attributes:
         left: the settings that may be the best, the best mean first.

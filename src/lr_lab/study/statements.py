@@ -9,9 +9,9 @@ the groups of the largest mean in a group.
 
 A row is tested by Student's t, but its standard deviation counts as no smaller than is usual among its kin: the median
 of those of the same sums of other settings in the same groups. For a few seeds agree by luck more often than the t test
-allows for, where a run goes one of two ways or has a long tail. A row without kin has to pass the
-signed ranks test (Wilcoxon 1945) as well, whose p-value is at least 1 / 2^seeds. `make benchmark-study` simulates what
-this is worth.
+allows for, if runs split into two groups or have a long tail. A row without kin has to pass the
+signed ranks test (Wilcoxon 1945) as well, whose p-value is at least 1 / 2^seeds. `make benchmark-study` simulates the
+effect.
 
 Special values:
 - `inf` is "later, or worse, than could be seen": the epochs of a run that never got there, the loss of one that
@@ -109,7 +109,7 @@ class Contrasts:
         ]
 
     def samples(self, values: np.ndarray) -> dict[Row, Sample]:
-        """The spread of every row; its kin lend theirs.
+        """The sample of every row; its kin lend their spread.
 
         Args:
             values: (cells, seeds), `inf` and `nan` as above.
@@ -123,7 +123,7 @@ class Contrasts:
         }
 
     def means(self, values: np.ndarray) -> dict[Row, float]:
-        """The statement's rows for one value per cell, such as the paper's numbers."""
+        """The mean of every row for one value per cell, such as the paper's numbers."""
         return dict(zip(self.rows, self._differences(values[:, None])[:, 0].tolist(), strict=False))
 
     def _differences(self, values: np.ndarray) -> np.ndarray:
@@ -149,7 +149,7 @@ def lead_of(statement: Statement, means: Mapping[Row, float]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The values of a row by seed, and what they say of its mean.
+    """The values of a row by seed, and tests of its mean.
 
     Attributes:
         values: (seeds,), none of them nan.
@@ -209,7 +209,7 @@ class Sample:
         return p if isfinite(self.usual) else max(p, p_signed_ranks(side * (self.values - bound)))
 
     def _p_share(self, side: int) -> float:
-        # Each value is 1 or 0 less the share.
+        # Each value is 1 or 0, minus the share.
         first = float(self.values[0])
         share = -first if first < 0 else 1 - first
         kind = "greater" if side > 0 else "less"
@@ -292,6 +292,6 @@ def _spreads(rows: np.ndarray) -> np.ndarray:
 
 
 def _usual(spreads: np.ndarray) -> float:
-    """Their median; nan without any."""
+    """The median of the spreads; nan without any."""
     known = spreads[np.isfinite(spreads)]
     return float(np.median(known)) if len(known) else nan
