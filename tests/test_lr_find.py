@@ -39,7 +39,8 @@ def range_config(run_config: Configure) -> Configure:
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_at_one_rate_it_is_training(range_config: Configure, precision: str) -> None:
     choices = ("sequence=constant", "optimizer=momentum", "model.dropout=0.3", f"trainer.precision={precision}")
-    config = range_config(*choices, "lr=0.02", "batch_size=20")
+    extras = ("label_smoothing=0.1", "gradient_clip=1")
+    config = range_config(*choices, *extras, "lr=0.02", "batch_size=20")
     train(config)
     steps = 13  # of 256 samples: twelve batches of 20 and one of 16
     losses = losses_at(np.full(3 * steps, 0.02), config).reshape(3, steps)
@@ -143,8 +144,8 @@ def test_the_command_repeats_what_was_tested() -> None:
         ({"lr_min": 1.0, "lr_max": 0.1}, "0 < lr_min < lr_max"),
         ({"steps": 50}, "steps=50 .* at least 100"),
         ({"repeats": 0}, "repeats=0 .* at least 1"),
-        ({"repeats": True}, "repeats=True .* at least 1"),
-        ({"lr_max": True}, "lr_max=True .* above 0"),
+        ({"repeats": True}, "repeats=true .* at least 1"),
+        ({"lr_max": True}, "lr_max=true .* above 0"),
         ({"blow_up": 1.0}, "above 1"),
         ({"stepz": 500}, "nothing else; look at stepz"),
     ],

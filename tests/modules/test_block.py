@@ -144,3 +144,99 @@ def test_a_batch_whose_loss_is_not_a_number_is_not_left_out() -> None:
     batches: Any = [(torch.ones(2, 2), targets), (torch.full((2, 2), torch.nan), targets)]
     module.validation_step(batches, 0)
     assert math.isnan(module._take_metrics()["val_loss"])
+
+
+def test_long_gradients_are_shortened_and_their_whole_length_is_recorded(run_config: Configure) -> None:
+    config = run_config("gradient_clip=2.5", "lr=0.02", "optimizer=momentum", "batch_size=20", "epochs=2")
+    train(config)
+    data = parts.build_data(config)
+    data.setup()
+    net = channels_last(parts.build_network(config, data))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9)
+    norms = []
+    for epoch in range(2):
+        for index in data.train_batches(epoch):
+            inputs, targets = data.gather(data.train, index)
+            optimizer.zero_grad()
+            F.cross_entropy(net(inputs), targets).backward()
+            norms.append(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]).norm().item())
+            for parameter in net.parameters():
+                parameter.grad = parameter.grad * min(1.0, 2.5 / norms[-1]) if parameter.grad is not None else None
+            optimizer.step()
+    assert min(norms) < 2.5 < max(norms)
+    folder = RunFolder(run_path(config))
+    steps = len(norms) // 2
+    recorded = [row["gradient_norm"] for row in folder.history()]
+    assert recorded == pytest.approx([sum(norms[:steps]) / steps, sum(norms[steps:]) / steps], rel=1e-4)
+    trained = torch.load(folder.checkpoint_file)["state_dict"]
+    for name, weight in net.state_dict().items():
+        torch.testing.assert_close(trained[f"net.{name}"], weight, rtol=1e-4, atol=1e-6)
+
+
+BATCH_NORM = ("model=fer_cnn", "model.size=28", "model.classes=10", "model.width=0.0625")
+AVERAGED = (*BATCH_NORM, "ema=0.75", "data.limit=60", "batch_size=20", "lr=0.1")
+
+
+def test_the_average_of_three_steps_is_validated(run_config: Configure) -> None:
+    """Of weights and of batch norm's statistics: 0.75 (0.75 w_1 + 0.25 w_2) + 0.25 w_3."""
+    config = run_config(*AVERAGED, "epochs=1", "model.dropout=0")
+    train(config)
+    data = parts.build_data(config)
+    data.setup()
+    net = channels_last(parts.build_network(config, data))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    states = []
+    for index in data.train_batches(0):
+        inputs, targets = data.gather(data.train, index)
+        optimizer.zero_grad()
+        F.cross_entropy(net(inputs), targets).backward()
+        optimizer.step()
+        states.append({name: value.clone() for name, value in net.state_dict().items()})
+    first, second, third = states
+    average = {
+        name: 0.75 * (0.75 * first[name] + 0.25 * second[name]) + 0.25 * third[name]
+        for name, value in third.items()
+        if value.is_floating_point()
+    }
+    folder = RunFolder(run_path(config))
+    kept = torch.load(folder.checkpoint_file)["state_dict"]
+    for name, value in average.items():
+        torch.testing.assert_close(kept[f"averaged.module.{name}"], value, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(kept[f"net.{name}"], third[name], rtol=1e-5, atol=1e-7)
+    net.load_state_dict(average, strict=False)  # batch norm counts its batches and never reads the count
+    inputs, targets = data.gather(data.val, torch.arange(len(data.val)))
+    with torch.no_grad():
+        loss = F.cross_entropy(net.eval()(inputs), targets).item()
+    assert folder.history()[0]["val_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_an_interrupted_average_goes_on(run_config: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, broken = (run_config(*AVERAGED, f"study={study}", "optimizer=momentum") for study in ("whole", "broken"))
+    train(whole)
+    begin = Classification.on_train_epoch_start
+
+    def interrupt(self: Classification) -> None:
+        if self.current_epoch == 2:
+            raise RuntimeError("interrupted")
+        begin(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Classification, "on_train_epoch_start", interrupt)
+        with pytest.raises(RuntimeError, match="interrupted"):
+            train(broken)
+    train(broken)
+    histories = [
+        [{k: v for k, v in row.items() if k != "seconds"} for row in RunFolder(run_path(config)).history()]
+        for config in (whole, broken)
+    ]
+    assert histories[0] == histories[1]
+
+
+def test_a_run_starts_from_the_average_that_another_validated(run_config: Configure) -> None:
+    config = run_config(*AVERAGED, "epochs=1")
+    train(config)
+    file = RunFolder(run_path(config)).checkpoint_file
+    kept = torch.load(file)["state_dict"]
+    started = parts.build_network(run_config(*BATCH_NORM, f"init_from={file}"), parts.build_data(config))
+    for name, value in started.state_dict().items():
+        assert torch.equal(value, kept[f"averaged.module.{name}"])

@@ -41,6 +41,8 @@ def test_members_differ_in_how_they_are_trained(run_config: Configure, own: str)
         "optimizer=adam",
         "optimizer=nesterov",
         "trainer.precision=bf16-mixed",
+        "label_smoothing=0.1",
+        "gradient_clip=1",
         "study=another",
         "output_dir=elsewhere",
     ],
@@ -57,6 +59,8 @@ def test_members_share_what_is_trained(run_config: Configure, other: str) -> Non
         "+optimizer.dampening=0.5",
         "+optimizer.maximize=true",
         "+trainer.deterministic=true",
+        "ema=0.9",
+        "decay_norms_and_biases=false",
         "+probes.any={_target_: lr_lab.probes.Any}",
     ],
 )

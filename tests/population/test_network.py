@@ -70,7 +70,10 @@ def train_singly(config: Config) -> nn.Module:
         optimizer.param_groups[0]["lr"] = config["lr"] / (epoch + 1)
         for inputs, targets in data.train_epoch(epoch):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(net(inputs), targets).backward()
+            smoothing = config["label_smoothing"]
+            nn.functional.cross_entropy(net(inputs), targets, label_smoothing=smoothing).backward()
+            if config["gradient_clip"]:
+                nn.utils.clip_grad_norm_(net.parameters(), config["gradient_clip"])
             optimizer.step()
     return net
 
@@ -130,6 +133,19 @@ def test_members_equal_the_same_runs_trained_singly(run_config: Configure, netwo
     }
     means = {name for name in nets[0].state_dict() if name.endswith("running_mean")}
     assert_members_are(population, nets, without=undone | means if adam and means else ())
+
+
+def test_members_are_smoothed_and_clipped_each_by_its_own_gradient(run_config: Configure) -> None:
+    overrides = (*_OVERRIDES, *_NETWORKS["mnist_cnn"], "label_smoothing=0.2", "gradient_clip=0.3")
+    configs = [run_config(*overrides, f"lr={lr}", f"seed={seed}") for seed, lr in enumerate((0.05, 0.5))]
+    population = train_together(configs)
+    nets = [train_singly(config) for config in configs]
+    assert_members_are(population, nets)
+    data = double(parts.build_data(configs[0]))
+    data.setup()
+    inputs, targets = data.gather(data.val, torch.arange(len(data.val)))
+    plain = [nn.functional.cross_entropy(net.eval()(inputs), targets).item() for net in nets]
+    assert [metrics["val_loss"] for metrics in population.evaluate()] == pytest.approx(plain, rel=1e-5)
 
 
 def test_members_of_one_seed_share_their_batches(run_config: Configure) -> None:

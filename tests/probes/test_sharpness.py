@@ -10,6 +10,7 @@ from torch.func import functional_call, hessian
 from torch.nn import functional as F
 
 from lr_lab.modules.classification import Classification
+from lr_lab.modules.decay_groups import only_matrices_decay
 from lr_lab.probes.sharpness import Sharpness
 
 SIZE = 12 * 4 + 4 + 4 * 3 + 3
@@ -50,10 +51,15 @@ def test_sgd(momentum: float, decay: float, limit: float) -> None:
     assert values == {"sharpness": pytest.approx(exact, rel=1e-3), "stability_limit": pytest.approx(limit)}
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_adam(decay: float) -> None:
+@pytest.mark.parametrize(("decay", "all_decay"), [(0.0, True), (0.1, True), (0.3, False)])
+def test_adam(decay: float, all_decay: bool) -> None:
     """The preconditioner is read off a step that torch's own Adam took."""
-    module, optimizer, inputs, targets = trained(lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=decay))
+
+    def adam(parameters: Any) -> torch.optim.Optimizer:
+        groups = parameters if all_decay else only_matrices_decay(parameters)
+        return torch.optim.Adam(groups, lr=0.01, weight_decay=decay)
+
+    module, optimizer, inputs, targets = trained(adam)
     before = [p.detach().clone() for p in module.net.parameters()]
     optimizer.zero_grad()
     F.cross_entropy(module.net(inputs), targets).backward()
@@ -63,7 +69,8 @@ def test_adam(decay: float) -> None:
     momentum = torch.cat([optimizer.state[p]["exp_avg"].reshape(-1) for p in module.net.parameters()])
     root = (moved / (-0.01 * momentum)).sqrt()  # a step is -lr P^-1 m
     curvature = dense_hessian(module, inputs, targets)
-    decayed = curvature + decay * torch.eye(SIZE, dtype=torch.float64)
+    decays = [torch.full((p.numel(),), decay * (all_decay or p.dim() > 1)) for p in module.net.parameters()]
+    decayed = curvature + torch.diag(torch.cat(decays)).double()
     assert values == {
         "sharpness": pytest.approx(torch.linalg.eigvalsh(curvature)[-1].item(), rel=1e-3),
         "preconditioned_sharpness": pytest.approx(

@@ -18,6 +18,7 @@ from lr_lab.run.folder import (
     RunFolder,
     collect_results,
     config_hash,
+    flat_configuration,
     run_path,
     write_results,
     write_text,
@@ -34,6 +35,7 @@ numbers = st.floats(allow_nan=False) | st.just(math.nan)
         *("lr=0.02", "epochs=4", "batch_size=32", "seed=1", "data.limit=128", "data.split_seed=1", "model.dropout=0.1"),
         *("optimizer.weight_decay=0.1", "optimizer=adam", "sequence=cyclic", "strategy=cutoff"),
         *("augment=crop", "warmup=linear", "trainer.precision=bf16-mixed", "+trainer.deterministic=true"),
+        *("label_smoothing=0.1", "gradient_clip=1", "decay_norms_and_biases=false", "ema=0.9"),
     ],
 )
 def test_what_shapes_the_result_names_another_folder(run_config: Configure, override: str) -> None:
@@ -50,10 +52,22 @@ def test_where_and_what_for_do_not(run_config: Configure) -> None:
     assert run_path(other).parent == Path("elsewhere/other")
 
 
+_LATER = {
+    "augment": {},
+    "label_smoothing": 0.0,
+    "gradient_clip": None,
+    "decay_norms_and_biases": True,
+    "ema": None,
+}
+
+
 def test_a_key_that_came_later_leaves_earlier_runs_their_names_while_it_is_off(run_config: Configure) -> None:
     config = run_config("augment=none")
-    assert config.pop("augment") == {}
-    assert config_hash(config) == config_hash(run_config())
+    later = {key: config.pop(key) for key in _LATER}
+    assert later == _LATER
+    assert config_hash(config) == config_hash(run_config()) == config_hash(run_config("label_smoothing=0"))
+    assert flat_configuration(config) == flat_configuration(run_config())
+    assert flat_configuration(run_config("ema=0.5"))["ema"] == 0.5
 
 
 def test_the_name_says_what_a_person_looks_for(run_config: Configure) -> None:

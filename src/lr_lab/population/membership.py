@@ -18,6 +18,8 @@ _SHARED_IN_OPTIMIZER = {
     "torch.optim.Adam": {"betas", "eps"},
     "torch.optim.AdamW": {"betas", "eps"},
 }
+# Keys that the identity holds where they are not off.
+_NOT_STACKED = {"ema", "decay_norms_and_biases"}
 _TRAINER = {"_target_", "accelerator", "devices", "precision"}
 
 
@@ -34,13 +36,16 @@ def population_key(config: Mapping[str, Any]) -> str | None:
     """A key that the runs of one population have in common; None for a run that must be trained singly.
 
     Members share network, data, batch size, epochs, precision and kind of optimizer. A run is trained singly if it has
-    probes, an optimizer that a population cannot use, or Trainer settings other than device and precision.
+    probes, an optimizer that a population cannot use, an average of its weights (`ema`), weight decay that spares norms
+    and biases, or Trainer settings other than device and precision.
     """
     optimizer, trainer = config["optimizer"], config["trainer"]
     shared = shared_settings(optimizer)
     if shared is None or config["probes"] or not trainer.keys() <= _TRAINER:
         return None
     rest = {key: value for key, value in identity(config).items() if key not in _OWN}
+    if rest.keys() & _NOT_STACKED:
+        return None
     place = {key: config[key] for key in ("output_dir", "study")}
     kind = {"optimizer": {"_target_": optimizer["_target_"], **shared}, "trainer": trainer}
     return json.dumps(rest | place | kind, sort_keys=True)

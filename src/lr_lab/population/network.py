@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.modules.block import BlockModule, TrainingSummary
 from lr_lab.population.graphs import Graphed
-from lr_lab.population.optimizers import population_optimizer
+from lr_lab.population.optimizers import along, population_optimizer
 
 CONVOLUTIONS = ("grouped", "channels_last", "matmul")
 
@@ -176,10 +176,14 @@ class Population:
                 index, drawn = index[..., 0], index[..., 1:]
             losses, hits = self._forward(self._data.train, index, drawn)
             gradients = torch.autograd.grad(losses.sum(), list(self.weights.values()))
+            norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
+            norm = torch.linalg.vector_norm(norms, dim=0)
+            if self._module.gradient_clip is not None:
+                # As torch.nn.utils.clip_grads_with_norm_ does.
+                scale = (self._module.gradient_clip / (norm + 1e-6)).clamp(max=1)
+                gradients = tuple(along(scale, g) * g for g in gradients)
             self.optimizer.step(gradients, rate)
             with torch.no_grad():
-                norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
-                norm = torch.linalg.vector_norm(norms, dim=0)
                 self._sums += torch.stack((losses * index.shape[-1], hits, norm), dim=1)
 
     def _forward(self, split: Any, index: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -202,7 +206,8 @@ class Population:
         self, weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
         outputs = functional_call(self._net, (weights, buffers), (inputs,))
-        return self._module.criterion(outputs, targets), self._module.hits(outputs, targets)
+        loss = self._module.objective if self._net.training else self._module.criterion
+        return loss(outputs, targets), self._module.hits(outputs, targets)
 
     @torch.no_grad()
     def evaluate(self) -> list[dict[str, float]]:

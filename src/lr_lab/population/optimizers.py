@@ -90,7 +90,7 @@ class PopulationOptimizer(ABC):
                 tensor.copy_(kept)
 
 
-def _along(values: Tensor, parameter: Tensor) -> Tensor:
+def along(values: Tensor, parameter: Tensor) -> Tensor:
     """One value per member, shaped (members, 1, ...) to meet a parameter."""
     return values.view(-1, *[1] * (parameter.dim() - 1))
 
@@ -113,13 +113,13 @@ class PopulationSGD(PopulationOptimizer):
 
     def _move(self, i: int, parameter: Tensor, gradient: Tensor, rates: Tensor) -> None:
         if self._decay is not None:
-            gradient = torch.addcmul(gradient, parameter, _along(self._decay, parameter))
+            gradient = torch.addcmul(gradient, parameter, along(self._decay, parameter))
         if self._momentum is not None:
-            momentum = _along(self._momentum, parameter)
+            momentum = along(self._momentum, parameter)
             # From zero, the first step leaves the gradient in the buffer, as torch.optim does.
             buffer = self.moments["momentum_buffer"][i].mul_(momentum).add_(gradient)
             gradient = torch.addcmul(gradient, buffer, momentum) if self._nesterov else buffer
-        parameter.addcmul_(gradient, _along(rates, parameter), value=-1)
+        parameter.addcmul_(gradient, along(rates, parameter), value=-1)
 
 
 class PopulationAdam(PopulationOptimizer):
@@ -142,13 +142,13 @@ class PopulationAdam(PopulationOptimizer):
 
     def _move(self, i: int, parameter: Tensor, gradient: Tensor, rates: Tensor) -> None:
         if self._decay is not None and self._decoupled:
-            parameter.mul_(1 - _along(rates * self._decay, parameter))
+            parameter.mul_(1 - along(rates * self._decay, parameter))
         elif self._decay is not None:
-            gradient = torch.addcmul(gradient, parameter, _along(self._decay, parameter))
+            gradient = torch.addcmul(gradient, parameter, along(self._decay, parameter))
         beta1, beta2 = self._betas
         mean = self.moments["exp_avg"][i].lerp_(gradient, 1 - beta1)
         square = self.moments["exp_avg_sq"][i].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         corrections = [1 - beta**self.steps for beta in (beta1, beta2)]
         size = (rates / corrections[0]).to(parameter.dtype)
         root = square.sqrt().div_(corrections[1].sqrt().to(parameter.dtype)).add_(self._eps)
-        parameter.addcmul_(mean / root, _along(size, parameter), value=-1)
+        parameter.addcmul_(mean / root, along(size, parameter), value=-1)

@@ -54,7 +54,7 @@ class Descent(Probe):
     def measure(self, module: BlockModule, optimizer: Optimizer, inputs: Tensor, targets: Tensor) -> dict[str, float]:
         parameters = list(module.net.parameters())
         weights = flat([parameter.detach() for parameter in parameters])
-        gradient, product = gradient_and_product(module.criterion(module.net(inputs), targets), parameters)
+        gradient, product = gradient_and_product(module.objective(module.net(inputs), targets), parameters)
         hessian = torch.stack([product(unit) for unit in torch.eye(len(weights), device=weights.device)]).double().cpu()
         values = _numbered("weight", weights)
         if not hessian.isfinite().all():

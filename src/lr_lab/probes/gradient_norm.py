@@ -42,7 +42,7 @@ class GradientNorm(Probe):
             if isinstance(part, nn.ReLU | nn.ELU)
         ]
         try:
-            loss = module.criterion(module.net(inputs), targets)
+            loss = module.objective(module.net(inputs), targets)
         finally:
             for hook in hooks:
                 hook.remove()

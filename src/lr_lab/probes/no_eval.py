@@ -16,7 +16,8 @@ class NoEval(Probe):
 
     Batch norm then normalises each batch, of the training's batch size and in the order of the split, by its own mean
     and variance, and dropout stays on. The network itself is untouched: a copy is measured, in the precision that
-    validation has. A last batch so small that batch norm refuses it is left out; NaN if no batch is left.
+    validation has, of the averaged network if there is one. A last batch so small that batch norm refuses it is left
+    out; NaN if no batch is left.
 
     Costs a validation.
 
@@ -34,7 +35,7 @@ class NoEval(Probe):
         batches = torch.arange(len(data.val), device=data.val.targets.device).split(data.batch_size)
         sums = torch.zeros(3, device=module.device)  # of losses, of hits, of samples
         with undisturbed(module), torch.no_grad(), trainer.precision_plugin.forward_context():
-            net = copy.deepcopy(module.net).train()
+            net = copy.deepcopy(module.validated).train()
             for batch in batches:
                 inputs, targets = data.gather(data.val, batch)
                 try:

@@ -20,9 +20,9 @@ from lr_lab.modules.block import BlockModule
 class Probe(pl.Callback):
     """Measures the network as an epoch left it, on a fixed batch of training samples, before the rate moves on.
 
-    Dropout is off and batch norm uses its running statistics, so a probe sees the network that is validated, and
-    `measure` works in float32 whatever the precision of the training. Nothing is drawn from the run's random numbers;
-    modes, buffers, gradients and the optimizer's state stay as they are.
+    Dropout is off and batch norm uses its running statistics, as in validation; with `ema` a probe still sees the
+    trained weights and not their average. `measure` works in float32 whatever the precision of the training. Nothing is
+    drawn from the run's random numbers; modes, buffers, gradients and the optimizer's state stay as they are.
 
     Args:
         samples: of the train split, stratified by class and chosen by `data.split_seed`: the same for every seed

@@ -18,9 +18,10 @@ from lr_lab.probes.stability import stability_limit
 class Sharpness(Probe):
     """Columns `sharpness`, for Adam `preconditioned_sharpness`, and `stability_limit` where one is known.
 
-    `sharpness` is that of the loss on the probe batch, without weight decay. `stability_limit` is for the rate that
-    the epoch ran at and for the sharpness the optimizer answers to: for Adam the preconditioned one. Optimizers
-    without a known limit leave that column out. A loss or gradient that is not finite gives NaN.
+    `sharpness` is that of the training loss on the probe batch, without weight decay. `stability_limit` is for the rate
+    that the epoch ran at and for the sharpness the optimizer answers to: for Adam the preconditioned one. Where weight
+    decay spares norms and biases, it is the limit of the weights that decay, too low for the others by at most the
+    decay. Optimizers without a known limit leave that column out. A loss or gradient that is not finite gives NaN.
 
     Costs 7 to 13 Hessian-vector products where that was counted (simple_cnn on digits), each about two gradients of
     the probe batch, and twice that many with Adam; meanwhile the graph of the batch's gradient stays in memory.
@@ -34,19 +35,25 @@ class Sharpness(Probe):
 
     def measure(self, module: BlockModule, optimizer: Optimizer, inputs: Tensor, targets: Tensor) -> dict[str, float]:
         group = optimizer.param_groups[0]
-        parameters = [parameter for parameter in group["params"] if parameter.requires_grad]
-        if type(optimizer) is Adam:  # which has no state for what the loss does not depend on
-            parameters = [parameter for parameter in parameters if parameter in optimizer.state]
-        loss = module.criterion(module.net(inputs), targets)
+        decays = {
+            parameter: own["weight_decay"]
+            for own in optimizer.param_groups
+            for parameter in own["params"]
+            # Adam has no state for a parameter that the loss does not depend on.
+            if parameter.requires_grad and (type(optimizer) is not Adam or parameter in optimizer.state)
+        }
+        parameters = list(decays)
+        loss = module.objective(module.net(inputs), targets)
         gradient, product = gradient_and_product(loss, parameters)
         values = {"sharpness": largest_eigenvalue(product, gradient)}
         limit = stability_limit(type(optimizer).__name__, group)
         if type(optimizer) is Adam and limit is not None:
             root = adam_preconditioner(optimizer, group, parameters).rsqrt()
+            decay = flat([torch.full_like(parameter, value) for parameter, value in decays.items()])
 
             def preconditioned(vector: Tensor) -> Tensor:
                 scaled = root * vector
-                return root * (product(scaled) + group["weight_decay"] * scaled)
+                return root * (product(scaled) + decay * scaled)
 
             values["preconditioned_sharpness"] = largest_eigenvalue(preconditioned, root * gradient)
         if limit is not None:

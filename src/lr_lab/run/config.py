@@ -30,6 +30,7 @@ CONFIG_DIR = Path(__file__).resolve().parents[3] / "conf"
 # The keys of conf/train.yaml; the range test adds lr_find.
 _KEYS = (
     *("lr", "epochs", "batch_size", "seed", "study", "output_dir", "init_from", "retrain"),
+    *("label_smoothing", "gradient_clip", "decay_norms_and_biases", "ema"),
     *("data", "augment", "model", "optimizer", "sequence", "warmup", "strategy", "probes", "trainer", "analysis"),
 )
 # Groups that name a class. Warmup and augment may be empty, and there may be several probes.
@@ -88,6 +89,7 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         raise UserError(f"init_from={config['init_from']} is not a file; name one of initial weights, or null.")
     for key, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
         check_whole_number(key, config[key], least)
+    _check_extras(config)
     for key in ("study", "output_dir"):
         check_name(key, config[key])
     if "/" in config["study"] or config["study"].startswith("."):
@@ -218,6 +220,18 @@ def _check_trainer(trainer: dict[str, Any]) -> None:
             f"trainer.devices={trainer['devices']} is not 1: one run trains on one device; "
             "to use several devices, start a sweep with -m, which puts a run on each."
         )
+
+
+def _check_extras(config: dict[str, Any]) -> None:
+    part = "a number from 0 to below 1, such as 0.1; 0 is off"
+    check_number("label_smoothing", config["label_smoothing"], part, lambda x: 0 <= x < 1)
+    if config["gradient_clip"] is not None:
+        norm = "a number above 0, such as 1; null is off"
+        check_number("gradient_clip", config["gradient_clip"], norm, lambda x: x > 0)
+    if config["ema"] is not None:
+        decay = "a number between 0 and 1, such as 0.999; null is off"
+        check_number("ema", config["ema"], decay, lambda x: 0 < x < 1)
+    check_choice("decay_norms_and_biases", config["decay_norms_and_biases"], (True, False))
 
 
 def check_name(key: str, value: Any) -> None:

@@ -51,7 +51,13 @@ _NOT_IDENTITY = {
 
 # Keys that were added later, with the value that means "off". The identity leaves them out at that value, so that
 # earlier runs keep their names.
-_OFF: dict[str, Any] = {"augment": {}}
+_OFF: dict[str, Any] = {
+    "augment": {},
+    "label_smoothing": 0.0,
+    "gradient_clip": None,
+    "decay_norms_and_biases": True,
+    "ema": None,
+}
 
 
 def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,17 +73,22 @@ def shaping(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flat_configuration(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that shape a run, by their paths below the groups (`data.limit`), and `init_from`."""
-    return dict(flat(shaping(config) | {"init_from": config.get("init_from")}))
+    """The values that shape a run, by their paths below the groups (`data.limit`), and those of `later_values`."""
+    return dict(flat(shaping(config))) | later_values(config) | {"init_from": config.get("init_from")}
+
+
+def later_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The values at the top that came later; a configuration of before has them off."""
+    return {key: config.get(key, off) for key, off in _OFF.items() if not isinstance(off, dict)}
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """The values of nested mappings with their paths; from the top level only `init_from`."""
+    """The values of nested mappings with their paths; those of the top level are left out."""
     items: list[tuple[str, Any]] = []
     for key, value in config.items():
         if isinstance(value, Mapping):
             items += flat(value, f"{prefix}{key}.")
-        elif prefix or key == "init_from":
+        elif prefix:
             items.append((f"{prefix}{key}", str(value) if isinstance(value, list) else value))
     return items
 

@@ -101,7 +101,8 @@ def check_settings(settings: Any) -> None:
 def losses_at(rates: np.ndarray, config: Mapping[str, Any]) -> np.ndarray:
     """The loss in nats of each batch before its step, (steps,), as the rate of a fresh network goes through `rates`.
 
-    Batches, dropout, precision and device are those of a run. Shorter than `rates` if the loss blows up.
+    Batches, dropout, label smoothing, clipping, precision and device are those of a run. Shorter than `rates` if the
+    loss blows up.
     """
     parts.prepare_process()
     data, module = _parts(config)
@@ -117,11 +118,12 @@ def losses_at(rates: np.ndarray, config: Mapping[str, Any]) -> np.ndarray:
                 group["lr"] = rate
             optimizer.zero_grad()
             with trainer.precision_plugin.forward_context():
-                loss = module.criterion(module.net(inputs), targets)
+                loss = module.objective(module.net(inputs), targets)
             losses.append(loss.item())
             if has_blown_up(losses, config["lr_find"]["blow_up"]):
                 break
             loss.backward()
+            module.clip(module.net.parameters())
             optimizer.step()
     return np.array(losses)
 

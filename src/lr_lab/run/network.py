@@ -12,7 +12,7 @@ from lr_lab.chance import stream
 from lr_lab.curves.readers.lab_run import classes_of
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.errors import UserError
-from lr_lab.modules.block import keep_contiguous
+from lr_lab.modules.block import keep_contiguous, network_weights
 from lr_lab.run.building import Config, build, reason
 from lr_lab.run.fitting import differing, facts_of
 
@@ -112,7 +112,7 @@ def _load_weights(config: Config, net: nn.Module) -> None:
     try:
         weights = torch.load(config["init_from"], map_location="cpu", weights_only=True)
         if "state_dict" in weights:  # a run's checkpoint
-            weights = {name.removeprefix("net."): weight for name, weight in weights["state_dict"].items()}
+            weights = network_weights(weights["state_dict"])
         net.load_state_dict(weights)
     except Exception as error:
         # If the file is not torch's, torch says whatever its reader stumbled on; of wrong weights it says which.

@@ -22,6 +22,7 @@ from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.errors import UserError, first_line
 from lr_lab.modules.block import BlockModule
 from lr_lab.modules.classification import Classification
+from lr_lab.modules.decay_groups import only_matrices_decay
 from lr_lab.modules.regression import Regression
 from lr_lab.probes.probe import Probe
 from lr_lab.run.building import Config, build
@@ -78,9 +79,11 @@ def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: f
     """The LightningModule that the data call for, with an optimizer that starts at `lr`.
 
     Raises:
-        UserError: the optimizer refuses an argument or the network's parameters.
+        UserError: the optimizer refuses an argument or the network's parameters, or there are no classes to smooth.
     """
-    optimizer = partial(build(config["optimizer"]), lr=lr, **_fused(config["optimizer"]))
+    make = partial(build(config["optimizer"]), lr=lr, **_fused(config["optimizer"]))
+    all_decay = config.get("decay_norms_and_biases", True)
+    optimizer = make if all_decay else lambda parameters: make(only_matrices_decay(parameters))
     name = config["names"]["optimizer"]
     try:
         tried = optimizer(net.parameters())
@@ -94,9 +97,16 @@ def build_module(config: Config, net: nn.Module, data: InMemoryDataModule, lr: f
             f"optimizer={name} cannot be used here: a run computes the gradient of a batch once, and this optimizer "
             f"makes no step with that ({first_line(error)}); choose another."
         ) from error
-    if data.classes is None:
-        return Regression(net, optimizer, config["seed"])
-    return Classification(net, optimizer, config["seed"], data.classes)
+    extras = {key: config.get(key) for key in ("gradient_clip", "ema")}
+    smoothing = config.get("label_smoothing", 0.0)
+    if data.classes is not None:
+        return Classification(net, optimizer, config["seed"], data.classes, smoothing, **extras)
+    if smoothing:
+        raise UserError(
+            f"label_smoothing={smoothing} needs classes, and data={config['names']['data']} has numbers as targets; "
+            "leave label_smoothing at 0."
+        )
+    return Regression(net, optimizer, config["seed"], **extras)
 
 
 def _fused(optimizer: Config) -> Config:
@@ -192,6 +202,8 @@ def check_buildable(configs: Sequence[Mapping[str, Any]], trained_here: bool = T
         "init_from",
         "lr",
         "epochs",
+        "label_smoothing",
+        "decay_norms_and_biases",
     )
     prepare_process()
     for config in _distinct(configs, groups):

@@ -14,7 +14,7 @@ from lr_lab.errors import UserError
 from lr_lab.run.folder import config_hash
 
 RANGE_TESTS = "range_tests"  # the folder of them, below output_dir
-_NOT_TESTED = ("lr", "epochs", "sequence", "strategy", "warmup", "probes", "lr_find")
+_NOT_TESTED = ("lr", "epochs", "sequence", "strategy", "warmup", "probes", "ema", "lr_find")
 
 # A running mean of the last ten or so losses. It lags behind by as many steps as a loss is old on average,
 # decay / (1 - decay), and by one more, because a loss is measured before the step that its rate takes.

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from lr_lab.run.config import CONFIG_DIR, compose
-from lr_lab.run.folder import flat
+from lr_lab.run.folder import flat, later_values
 
 _CHOSEN = ("data", "model", "optimizer")
 
@@ -48,7 +48,7 @@ def _values(config: Mapping[str, Any]) -> dict[str, Any]:
     groups: dict[str, Any] = {group: config.get(group) or {} for group in ("augment", *_CHOSEN)}
     groups["trainer"] = {"precision": config["trainer"]["precision"]}
     alone = {key: config[key] for key in ("batch_size", "init_from")}
-    return alone | dict(flat(groups))
+    return alone | later_values(config) | dict(flat(groups))
 
 
 def _typed(value: Any) -> str:
