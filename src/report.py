@@ -36,7 +36,7 @@ def _say(report: page.Report, folder: Path) -> None:
 def main(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
-    from lr_lab.report.index import write_index
+    from lr_lab.report.index import write_answers, write_index
     from lr_lab.report.making import make_report
 
     for key in ("index", "fewer"):
@@ -50,6 +50,7 @@ def main(cfg: DictConfig) -> None:
         _say(*make_report(str(cfg.study), output_dir, results, report_dir, cfg.fewer))
     if cfg.index:
         print(f"The index is {write_index(output_dir / 'reports')}.")
+        write_answers(output_dir / "reports", list(cfg.leading))
 
 
 if __name__ == "__main__":
