@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from lr_lab.parser import Parser
 from lr_lab.program import answered
 
 
 def main() -> None:
     from lr_lab.run.archive import keep, restore
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m src.archive",
         description="keep puts what the runs of a study left, less checkpoints and logs, beside its report; "
         "restore brings it back, and files that are there stay.",

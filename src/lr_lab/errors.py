@@ -61,6 +61,11 @@ def not_there(path: Path, advice: str) -> UserError:
     return UserError(f"{path} is not there; {advice}{did_you_mean(str(path), list(map(str, path.parent.glob('*'))))}")
 
 
+def shown(text: str) -> str:
+    """A text for a sentence, cut after 40 characters."""
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
 def end(error: object) -> NoReturn:
     """Ends the process as every program answers a mistake: one sentence on standard error, exit code 2."""
     with contextlib.suppress(OSError):  # of a standard error that is full

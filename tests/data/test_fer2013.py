@@ -94,7 +94,7 @@ def test_a_bad_row_is_named(tmp_path: Path, column: int, value: str, words: str)
     [
         ("emotion,faces\n1,2\n", "has no column pixels; its columns are emotion, faces"),
         ("a,b\n1,2\n", "has no column emotion and no column pixels;"),
-        ("", "is not a whole CSV file"),
+        ("", "is no table: it is empty"),
         ("emotion,pixels\n", "has no rows to train on"),
         ("emotion,pixels\n1,2,3,4\n", "line 2: 4 values under 2 names of columns"),
         ("emotion,pixels,pixels\n1,2,3\n", "has 2 columns called pixels"),

@@ -68,6 +68,13 @@ def test_a_file_may_have_a_name_that_is_no_text(toy: Toy) -> None:
     assert toy.read().train_labels.tolist() == [3, 1, 2]
 
 
+def test_a_file_that_cannot_be_opened_is_named(toy: Toy) -> None:
+    toy.file.unlink()
+    toy.file.mkdir()
+    with pytest.raises(UserError, match=r"labels\.bin cannot be opened \(Is a directory\); allow it, or give another"):
+        toy.read()
+
+
 def test_a_set_without_a_test_set_says_so(toy: Toy) -> None:
     train, test = toy.read().splits()
     assert train.inputs.shape == (3, 3, 64, 64)

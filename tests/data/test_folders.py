@@ -103,7 +103,7 @@ def test_a_class_may_have_such_a_word_in_its_name(tmp_path: Path, names: tuple[s
         (["images_001/images/0.png", "images_002/images/1.png"], "images_001, images_002 in .* are called like parts"),
         (["fold1/0.png", "fold2/0.png"], r"are called like parts of the data; .* put them into .*/train\."),
         (["0.png", "1.png"], "has 0 class folders; put its pictures into a folder for each class"),
-        ([".cats/0.png", "dogs/0.png", "__MACOSX/0.png"], "has 1 class folders; make at least two"),
+        ([".cats/0.png", "dogs/0.png", "__MACOSX/0.png"], "has 1 class folder; make at least two"),
     ],
 )
 def test_parts_and_levels_never_become_classes(tmp_path: Path, paths: Iterable[str], words: str) -> None:

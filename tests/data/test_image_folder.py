@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,13 @@ def test_train_and_held_out_folders(tmp_path: Path, train: str, held_out: str) -
         for split in (data.train, data.val):
             colours = np.array(list(COLOURS.values()))[split.targets]
             np.testing.assert_array_equal(split.inputs, np.tile(colours[..., None, None], (1, 1, 8, 8)))
+
+
+def test_a_class_that_is_not_validated_on_is_told(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        draw(tmp_path / part, 3)
+    shutil.rmtree(tmp_path / "val" / "red")
+    assert read(tmp_path).notes == ["Class red has no sample to validate on."]
 
 
 def test_val_comes_before_test(tmp_path: Path) -> None:
@@ -187,7 +195,7 @@ def _no_common_scale(root: Path) -> None:
     ("make", "words"),
     [
         (lambda root: None, "has 0 class folders"),
-        (_one_class, "has 1 class folders"),
+        (_one_class, "has 1 class folder; "),
         (_no_images, "red has no images"),
         (_unreadable, r"1 of 10 pictures cannot be read: .*red/1.png \(it is no picture that Pillow knows\)"),
         (_cut_short, r"red/1.jpg \(it is cut short or damaged\)"),

@@ -124,6 +124,15 @@ def test_archives_are_read_without_extracting(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["FashionMNIST"]
 
 
+def test_a_file_that_is_something_else_is_named_for_what_it_is(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    raw = tmp_path / "FashionMNIST" / "raw"
+    write(raw, arrays)
+    for content, kind in ((b"<html>", r" \(it is a web page\)"), (struct.pack(">HBB", 0, 8, 0) + b"x", "")):
+        (raw / NAMES[0].removesuffix(".gz")).write_bytes(content)
+        with pytest.raises(UserError, match=rf"idx3-ubyte is truncated or altered{kind}; delete it"):
+            FashionMNIST(batch_size=8, seed=0, root=tmp_path).setup()
+
+
 @pytest.mark.parametrize("size", [0, 3, 10, 5000])
 def test_a_truncated_extracted_file_is_named(tmp_path: Path, arrays: dict[str, np.ndarray], size: int) -> None:
     raw = tmp_path / "FashionMNIST" / "raw"

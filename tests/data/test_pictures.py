@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,22 @@ def test_the_first_of_several_pictures_counts_and_that_is_told(tmp_path: Path) -
     pixels, notes = load([tmp_path / "a.gif", tmp_path / "b.png"], 4, 1)
     assert pixels[:, 0, 0, 0].tolist() == [10, 10]
     assert notes == [f"The first picture counts of {tmp_path / 'a.gif'}, which hold several."]
+
+
+@pytest.mark.parametrize(("kind", "bands"), [(2, 3), (4, 2)], ids=["colour", "grey and transparency"])
+def test_sixteen_bits_that_pillow_shortens_are_told(tmp_path: Path, kind: int, bands: int) -> None:
+    """A PNG of one pixel, 0x1234 in each band, as the format says (W3C PNG, sections 5 and 11.2)."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, kind, 0, 0, 0))
+    pixel = chunk(b"IDAT", zlib.compress(b"\0" + b"\x12\x34" * (bands - (kind == 4)) + b"\xff\xff" * (kind == 4)))
+    file = tmp_path / "a.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + header + pixel + chunk(b"IEND", b""))
+    pixels, notes = load([file], 1, 1)
+    assert pixels.item() == 0x12
+    assert notes == [f"Of {file}, which have 16 bits a colour, Pillow reads the upper 8 bits."]
 
 
 def written(content: bytes) -> Callable[[Path], object]:

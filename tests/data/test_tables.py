@@ -49,7 +49,15 @@ def test_rows_know_their_lines_and_short_ones_are_filled(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "not a whole CSV file"),
+        ("", "is no table: it is empty; get it again"),
+        ("<!DOCTYPE html><html>", "is no table: it is a web page; get it again"),
+        (b"PK\x03\x04\xff", "is no table: it is a zip archive"),
+        (
+            "name,value\n1,2\n".encode("utf-16-be"),
+            "is not text in UTF-8, nor in UTF-16 with its mark; save",
+        ),
+        ("name,value\n1,2\n".encode("utf-32"), "is not text in UTF-8, nor in UTF-16 with its mark; save"),
+        ("1" * 99 + ",2\n", rf"its columns are {'1' * 40}\.\.\., 2\.$"),
         ("\nname,value\n", "begins with an empty line"),
         ("name\n1\n", "has no column value; its columns are name"),
         ("name,value,Name\n1,2,3\n", "has 2 columns called name"),

@@ -12,7 +12,7 @@ from lr_lab.data.files import Decoded, decoded_copy
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.data.split import Split
 from lr_lab.data.tables import rows
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, shown
 
 _FILES = ("fer2013.csv", "icml_face_data.csv", "train.csv")
 _SIDE = 48
@@ -87,7 +87,9 @@ def _check_split(file: Path, row: Collection[str]) -> None:
 
 def _label(text: str, where: str) -> int:
     if text.strip() not in map(str, range(_CLASSES)):
-        raise UserError(f"{where}: emotion is {text!r}, not a whole number from 0 to {_CLASSES - 1}; correct the row.")
+        raise UserError(
+            f"{where}: emotion is {shown(text)!r}, not a whole number from 0 to {_CLASSES - 1}; correct the row."
+        )
     return int(text)
 
 
@@ -110,4 +112,4 @@ def _usage(text: str, where: str) -> str:
     for usage in _USAGES:
         if "".join(text.split()).casefold() == usage.casefold():
             return usage
-    raise UserError(f"{where}: Usage is {text!r}, not one of {', '.join(_USAGES)}; correct the row.")
+    raise UserError(f"{where}: Usage is {shown(text)!r}, not one of {', '.join(_USAGES)}; correct the row.")

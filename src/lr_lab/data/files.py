@@ -64,7 +64,7 @@ def decoded_copy(
         decode: from those files to the arrays.
     """
     folder = root / ".decoded"
-    with _alone(folder, dataset) as writable:
+    with _opened(root), _alone(folder, dataset) as writable:
         sources = find()
         stem = f"{dataset}-{digest_of_files(root, sources, f'{_DECODING}')[:16]}"
         copy = _open(folder, stem)
@@ -74,6 +74,17 @@ def decoded_copy(
                 _remove_others(folder, dataset, stem)
                 copy = _open(folder, stem) or copy
         return copy
+
+
+@contextmanager
+def _opened(root: Path) -> Iterator[None]:
+    """Raises UserError for a file below `root`, or a folder on the way to it, that cannot be opened."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or root} cannot be opened ({error.strerror or error}); allow it, or give another folder."
+        ) from error
 
 
 @contextmanager

@@ -199,7 +199,7 @@ def _refuse_wrong_level(root: Path, found: Layout) -> None:
             if loose
             else "make at least two, with images in each"
         )
-        raise UserError(f"{found.train} has {len(classes)} class folders; {advice}.")
+        raise UserError(f"{found.train} has {len(classes)} class folder{'s' * (not classes)}; {advice}.")
     if found.train == root:
         _refuse_unnamed_parts(root, classes)
 

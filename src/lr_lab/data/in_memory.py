@@ -22,7 +22,7 @@ from lr_lab.chance import generator
 from lr_lab.checks import check_whole_number
 from lr_lab.data.files import digest_of_files
 from lr_lab.data.split import Split, stratified_sample
-from lr_lab.errors import UserError
+from lr_lab.errors import UserError, listed
 
 _VAL_BATCH = 256
 _MAX_BLOCK = 32
@@ -229,6 +229,9 @@ class InMemoryDataModule(pl.LightningDataModule):
         if self.classes is not None:
             few = [n for n, count in enumerate(self.train.targets.bincount(minlength=self.classes)) if count < 2]
             self.notes += [f"Class {self._name(number)} has fewer than two samples to train on." for number in few]
+            absent = [n for n, count in enumerate(self.val.targets.bincount(minlength=self.classes)) if not count]
+            if absent:
+                self.notes.append(f"Class {listed([self._name(n) for n in absent])} has no sample to validate on.")
 
     def _limited(self, split: Split, counter: int) -> Split:
         if self.limit is None or self.limit >= len(split):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from torchvision import datasets
 
+from lr_lab.data.disguised import disguise
 from lr_lab.data.files import Decoded, check_md5, decoded_copy, download, make_root
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.data.split import Split
@@ -135,9 +137,14 @@ def _read_idx(path: Path) -> np.ndarray:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         zeros, kind, rank = struct.unpack_from(">HBB", content)
-        if (zeros, kind) != (0, 8):
+        if (zeros, kind) != (0, 8) or rank == 0:
             raise ValueError
         shape = struct.unpack_from(f">{rank}I", content, 4)
         return np.frombuffer(bytearray(content), np.uint8, offset=4 + 4 * rank).reshape(shape)
-    except (OSError, EOFError, ValueError, struct.error) as error:
-        raise UserError(f"{path} is truncated or altered; delete it and start again.") from error
+    except (gzip.BadGzipFile, EOFError, ValueError, zlib.error, struct.error) as error:
+        with path.open("rb") as file:
+            start = file.read(512)
+        is_archive = path.suffix == ".gz" and start.startswith(b"\x1f\x8b")
+        other = None if is_archive else disguise(start)
+        reason = f" ({other})" if other else ""
+        raise UserError(f"{path} is truncated or altered{reason}; delete it and start again.") from error

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from lr_lab.data.disguised import disguise
 from lr_lab.errors import UserError, listed
 
 # Tags of a photo or a TIFF (Exif 2.3, section 4.6.4; TIFF 6.0): how the camera was held and what undoes it; whether the
@@ -40,20 +41,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIGNED = 2
-
-# First bytes of files that people find under the name of a picture.
-_OTHER_FILES = {
-    b"version https://git-lfs": "a pointer of Git LFS; `git lfs pull` fetches the picture",
-    b"<!doctype html": "a web page",
-    b"<html": "a web page",
-    b"<svg": "an SVG drawing",
-    b"<?xml": "an XML file",
-    b"pk\x03\x04": "a zip archive",
-    b"\x1f\x8b": "a gzip archive",
-    b"%pdf": "a PDF",
-    b"{": "JSON text",
-}
-_HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
 class _Deep(NamedTuple):
@@ -82,16 +69,20 @@ def load(files: Sequence[Path], size: int, channels: int) -> tuple[np.ndarray, l
     pixels = np.empty((len(files), size, size, channels), np.uint8)
     deep: dict[int, _Deep] = {}
     several: list[Path] = []
+    coarse: list[Path] = []
     broken: list[tuple[Path, str]] = []
     for i, file in enumerate(files):
         try:
             with Image.open(file) as image:
                 if image.format != "MPO" and getattr(image, "is_animated", False):  # MPO: a photo and its previews
                     several.append(file)
+                fine = any(";16" in str(tile.args) for tile in image.tile)  # gone once the pixels are read
                 upright = _upright(image)
                 values = _values(image, upright)
                 if values is None:
                     pixels[i] = _eight_bits(upright, size, channels)
+                    if fine:
+                        coarse.append(file)
                 else:
                     deep[i] = _shrunk(values, size)
         except Exception as error:  # Pillow raises many types for a damaged file
@@ -99,6 +90,8 @@ def load(files: Sequence[Path], size: int, channels: int) -> tuple[np.ndarray, l
     if broken:
         raise _unreadable(broken, len(files))
     notes = [f"The first picture counts of {listed(several)}, which hold several."] if several else []
+    if coarse:
+        notes.append(f"Of {listed(coarse)}, which have 16 bits a colour, Pillow reads the upper 8 bits.")
     if deep:
         black, white = _scale(files, deep)
         for i, picture in deep.items():
@@ -194,15 +187,8 @@ def _reason(file: Path, error: Exception) -> str:
         return f"it cannot be opened: {error.strerror}"
     if isinstance(error, ValueError):  # Pillow cannot convert these colours
         return f"Pillow cannot read it: {error}"
-    start = file.read_bytes()[:512]
-    if not start:
-        return "it is empty"
-    if start[4:8] == b"ftyp" and start[8:12] in _HEIC:
-        return "it is HEIC, which Pillow does not read; save it as JPEG or PNG"
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    for first, kind in _OTHER_FILES.items():
-        if text.startswith(first):
-            return f"it is {kind}"
+    if other := disguise(file.read_bytes()[:512]):
+        return other
     return (
         "it is no picture that Pillow knows"
         if isinstance(error, UnidentifiedImageError)

@@ -6,7 +6,8 @@ import csv
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from lr_lab.errors import UserError
+from lr_lab.data.disguised import disguise
+from lr_lab.errors import UserError, listed, shown
 
 _DELIMITERS = ",;\t|"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -28,8 +29,13 @@ def rows(file: Path, needed: Collection[str], optional: Collection[str] = ()) ->
         UserError: a needed column is missing, one is there twice, a row has more cells than there are columns, or the
             file is not text.
     """
-    with file.open("rb") as start:
-        encoding = "utf-16" if start.read(2) in _UTF16 else "utf-8-sig"
+    with file.open("rb") as content:
+        start = content.read(512)
+    if other := disguise(start):
+        raise UserError(f"{file} is no table: {other}; get it again.")
+    encoding = "utf-16" if start[:2] in _UTF16 and start[2:4] != b"\0\0" else "utf-8-sig"
+    if encoding != "utf-16" and b"\0" in start:
+        raise UserError(f"{file} is not text in UTF-8, nor in UTF-16 with its mark; save it as UTF-8.")
     try:
         with file.open(encoding=encoding, newline="") as text:
             header = text.readline()
@@ -61,7 +67,8 @@ def _check_columns(file: Path, names: Collection[str], needed: Collection[str], 
         raise UserError(f"{file} is not a whole CSV file (it begins with an empty line); correct it or get it again.")
     if missing := [name for name in needed if name not in names]:
         raise UserError(
-            f"{file} has no column {' and no column '.join(missing)}; its columns are {', '.join(filter(None, names))}."
+            f"{file} has no column {' and no column '.join(missing)}; its columns are "
+            f"{listed([shown(name) for name in names if name])}."
         )
     for name in (*needed, *optional):
         if list(names).count(name) > 1:
