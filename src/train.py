@@ -31,7 +31,8 @@ def main(cfg: DictConfig) -> float | None:
             # Here, so that a typing mistake need not wait for torch.
             from lr_lab.run.parts import check_buildable
 
-            check_buildable([config])  # before there is a folder, so that a mistake leaves none
+            for remark in check_buildable([config]):  # before there is a folder, so that a mistake leaves none
+                print(remark, file=sys.stderr)
         result = train(config, show_progress=True)
         report_outcome([run], Console())
     except SystemExit as stop:  # Lightning's, with code 1 after Ctrl-C and none, which would be success, after SIGTERM

@@ -280,11 +280,11 @@ def test_an_argument_out_of_range_is_refused(argument: dict[str, Any], runs: Cal
 def test_the_gpus_are_those_that_this_process_may_use(run_config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, 7")
-    monkeypatch.setattr("lr_lab.run.parts.check_buildable", lambda configs: None)
-    assert _refusal_and_gpus([run_config("trainer.accelerator=auto")]) == (None, ["5", "7"])
-    assert _refusal_and_gpus([run_config("trainer.accelerator=cpu")]) == (None, [])
+    monkeypatch.setattr("lr_lab.run.parts.check_buildable", lambda configs: ["odd"])
+    assert _refusal_and_gpus([run_config("trainer.accelerator=auto")]) == (None, ["5", "7"], ["odd"])
+    assert _refusal_and_gpus([run_config("trainer.accelerator=cpu")]) == (None, [], ["odd"])
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    assert _refusal_and_gpus([run_config("trainer.accelerator=auto")]) == (None, ["0", "1"])
+    assert _refusal_and_gpus([run_config("trainer.accelerator=auto")]) == (None, ["0", "1"], ["odd"])
 
 
 def test_a_child_that_seems_dead_while_its_run_is_trained_on_has_not_failed(runs: Callable[..., list[Run]]) -> None:

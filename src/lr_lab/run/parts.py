@@ -30,6 +30,7 @@ from lr_lab.run.folder import run_path
 from lr_lab.run.network import build_network
 from lr_lab.run.network import check_smallest_batch as check_smallest_batch
 from lr_lab.schedule.callback import Schedule
+from lr_lab.schedule.foresight import oddities, told_once
 from lr_lab.schedule.sequences import Constant, Warmup
 from lr_lab.schedule.sequences import Sequence as RateSequence
 
@@ -178,7 +179,7 @@ def prepare_process() -> None:
 _MANY_STEPS = 10**9
 
 
-def check_buildable(configs: Sequence[Mapping[str, Any]], trained_here: bool = True) -> None:
+def check_buildable(configs: Sequence[Mapping[str, Any]], trained_here: bool = True) -> list[str]:
     """Builds, without reading data, each combination of parts that the runs have, to find mistakes early.
 
     Imports torch.
@@ -187,8 +188,12 @@ def check_buildable(configs: Sequence[Mapping[str, Any]], trained_here: bool = T
         configs: resolved, one per run.
         trained_here: whether this machine has to have the device.
 
+    Returns:
+        What is odd about the schedules, in sentences; those that go by steps are judged when the data are there.
+
     Raises:
-        UserError: a part refuses its arguments, network and data do not fit, or the device is missing.
+        UserError: a part refuses its arguments, network and data do not fit, a schedule gives a rate below 0, or the
+            device is missing.
     """
     groups = (
         "data",
@@ -206,16 +211,20 @@ def check_buildable(configs: Sequence[Mapping[str, Any]], trained_here: bool = T
         "decay_norms_and_biases",
     )
     prepare_process()
+    odd = []
     for config in _distinct(configs, groups):
         data = build_data(config)
         net = build_network(config, data)
         build_probes(config, net)
         # Only the data tell the steps of an epoch; with so many of them no schedule is refused that would fit.
-        rate = build_schedule(config, steps_per_epoch=_MANY_STEPS).rate
-        build_module(config, net, data, rate).configure_optimizers()
+        schedule = build_schedule(config, steps_per_epoch=_MANY_STEPS)
+        if not schedule.position.strategy.per_step:
+            odd.append(oddities(schedule.position, config["epochs"]))
+        build_module(config, net, data, schedule.rate).configure_optimizers()
     # Apart from the other parts, because a Trainer takes 10 ms and a sweep seldom has two kinds.
     for config in _distinct(configs, ("trainer",)) if trained_here else ():
         build_trainer(config, [])
+    return told_once(odd)
 
 
 def _distinct(configs: Sequence[Mapping[str, Any]], groups: Sequence[str]) -> Iterable[Mapping[str, Any]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import logging
 import math
+import sys
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 from lr_lab.errors import RunBusy, UserError
 from lr_lab.run.folder import RunFolder, run_path
 from lr_lab.run.summary import summarise
+
+log = logging.getLogger(__name__)
 
 # Ways in which an attempt at a run ends, beside folder.FINISHED.
 FAILED = "failed"
@@ -40,6 +44,7 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
     from lr_lab.run.inputs import code, files
     from lr_lab.run.progress import RunProgress
     from lr_lab.run.recorder import Recorder
+    from lr_lab.schedule.foresight import oddities
 
     parts.prepare_process()
     data = parts.build_data(config)
@@ -49,6 +54,11 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
         data.setup()
         parts.check_smallest_batch(config, net, data)
         schedule = parts.build_schedule(config, data.steps_per_epoch)
+        if schedule.position.strategy.per_step:  # the others were judged before (parts.check_buildable)
+            for remark in oddities(schedule.position, config["epochs"], data.steps_per_epoch).values():
+                log.warning(remark)
+                if show_progress:
+                    print(remark, file=sys.stderr)
         module = parts.build_module(config, net, data, schedule.rate)
         probes = parts.build_probes(config, net)
         recorder = Recorder(folder, config, schedule, data, probes)

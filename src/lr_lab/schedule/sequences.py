@@ -329,6 +329,12 @@ class Warmup(Sequence):
         """The name of the sequence, marked as warmed up."""
         return f"warmup-{self.sequence.name}"
 
+    @property
+    def total(self) -> int | None:
+        """The number of advances until the end; None if the sequence has none."""
+        total: int | None = getattr(self.sequence, "total", None)
+        return None if total is None else self.length + total
+
     def __call__(self, n: int) -> float:
         if n >= self.length:
             return self.sequence(n - self.length)

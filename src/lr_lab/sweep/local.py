@@ -66,7 +66,9 @@ class LocalLauncher(SweepLauncher):
         """
         start_server([*PRELOAD, *modules], set().union(*map(parts_of, configs)))
         with console.status("Starting: torch is imported once, for all runs."):
-            gpus = _look_ahead(configs)
+            gpus, remarks = _look_ahead(configs)
+        for remark in remarks:
+            console.print(remark, markup=False, highlight=False)
         return self._environments(gpus)
 
     def _check_arguments(self) -> None:
@@ -120,8 +122,8 @@ def _died(job: DictConfig, answer: Answer) -> JobReturn:
     return returned
 
 
-def _look_ahead(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Checks that all runs can be built; the GPUs that they will use, as CUDA_VISIBLE_DEVICES names them.
+def _look_ahead(configs: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """Checks that all runs can be built; the GPUs that they will use, as CUDA_VISIBLE_DEVICES names them, and remarks.
 
     Both need torch and CUDA, which a process of their own loads, so that this one stays free of them.
 
@@ -133,27 +135,27 @@ def _look_ahead(configs: Sequence[Mapping[str, Any]]) -> list[str]:
         (_, answer), *_ = pool.wait()
     if answer.error:
         raise UserError(f"The sweep cannot start: {answer.error.strip().splitlines()[-1]}")
-    refusal, gpus = answer.value
+    refusal, gpus, remarks = answer.value
     if refusal:
         raise UserError(refusal)
-    return gpus
+    return gpus, remarks
 
 
-def _refusal_and_gpus(configs: Sequence[Mapping[str, Any]]) -> tuple[str | None, list[str]]:
+def _refusal_and_gpus(configs: Sequence[Mapping[str, Any]]) -> tuple[str | None, list[str], list[str]]:
     # Imported here because both load torch, which the sweep's own process does without.
     import torch
 
     from lr_lab.run.parts import check_buildable
 
     try:
-        check_buildable(configs)
+        remarks = check_buildable(configs)
     except UserError as error:
-        return str(error), []
+        return str(error), [], []
     if all(config["trainer"]["accelerator"] == "cpu" for config in configs):
-        return None, []
+        return None, [], remarks
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     count = torch.cuda.device_count()
-    return None, [visible[i].strip() if i < len(visible) and visible[i] else str(i) for i in range(count)]
+    return None, [visible[i].strip() if i < len(visible) and visible[i] else str(i) for i in range(count)], remarks
 
 
 def _attempt(config: Mapping[str, Any]) -> tuple[str, str | None]:

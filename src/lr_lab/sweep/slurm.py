@@ -94,7 +94,8 @@ class _Sweep:
                 for book, runs in self._studies():
                     self._find(book, runs)
                 if jobless := self._jobless():  # nobody should wait for torch only to look at jobs
-                    check_buildable([run.config for run in jobless], trained_here=False)
+                    for remark in check_buildable([run.config for run in jobless], trained_here=False):
+                        self._progress.say(remark)
                 while not self._progress.is_over:
                     try:
                         self._assign()
