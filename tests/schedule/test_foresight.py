@@ -147,7 +147,7 @@ def _schedules() -> list[tuple[str, ...]]:
     found: dict[tuple[str, ...], None] = {}
     for file in sorted((REPOSITORY / "conf" / "studies").glob("*.yaml")):
         base = [f"experiment={file.stem}"] if (REPOSITORY / "conf" / "experiment" / file.name).exists() else []
-        for sweep in OmegaConf.load(file).get("sweeps", []):  # type: ignore[union-attr]
+        for sweep in OmegaConf.select(OmegaConf.load(file), "sweeps", default=[]):
             words = [*base, *(word for word in sweep.split() if word.startswith(SCHEDULE))]
             jobs: list[tuple[str, ...]] = [()]
             for word in words:

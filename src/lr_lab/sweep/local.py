@@ -68,7 +68,7 @@ class LocalLauncher(SweepLauncher):
         with console.status("Starting: torch is imported once, for all runs."):
             gpus, remarks = _look_ahead(configs)
         for remark in remarks:
-            console.print(remark, markup=False, highlight=False)
+            console.print(remark, markup=False, highlight=False, soft_wrap=True)
         return self._environments(gpus)
 
     def _check_arguments(self) -> None:
