@@ -302,7 +302,7 @@ def test_tensorboard_has_curves_first_and_settings_with_results_on_its_hparams_p
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("optimizer.momentum=-1", "optimizer=sgd cannot be used here: Invalid momentum value"),
+        ("optimizer.momentum=-1", "sgd cannot be used here with momentum=-1, weight_decay=0.0: Invalid momentum value"),
         ("sequence.factor=1.5", "sequence.factor"),
         ("data.limit=3", "data.limit=3"),
         ("model.dropout=1.5", "dropout"),
@@ -366,7 +366,10 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (["lr=-1"], "lr=-1 is not a learning rate; give a finite number above 0"),
         (["strategy=cutof"], "strategy=cutof is not a choice; allowed are cutoff, .*; did you mean cutoff?"),
-        (["optimizer.momentum=-1"], "optimizer=sgd cannot be used here: Invalid momentum value: -1"),
+        (
+            ["optimizer.momentum=-1"],
+            "optimizer=sgd cannot be used here with momentum=-1, .*: Invalid momentum value: -1",
+        ),
         (["output_dir=/proc/nowhere"], "/proc/nowhere/.* cannot be "),
     ],
 )
