@@ -156,12 +156,9 @@ def _by_todays_rules(
     folders: Mapping[str, RunFolder],
     tolerance: float | None,
 ) -> pd.DataFrame:
-    """The results with what the rules of today see in the histories, whenever they were made.
-
-    That is convergence, diagnosis and how often the rate changed.
-    """
+    """The results with convergence, diagnosis and updates of the rate by today's rules, whenever the runs were made."""
     configs: dict[Any, dict[str, Any]] = {}
-    judged = []
+    computed = []
     for row in results.to_dict("records"):
         kind = row["data"], row["model"]
         if kind not in configs:
@@ -179,15 +176,15 @@ def _by_todays_rules(
                 curve = Curve.of_history(history, classes, initial_lr=row.get("lr"), **known)
                 diagnosis = diagnose(curve, Thresholds.of(config["analysis"]["diagnosis"]))
                 found |= {"diagnosis": diagnosis.label, "diagnosis_evidence": diagnosis.evidence}
-        judged.append(found)
-    table = pd.DataFrame(judged, index=results.index)
+        computed.append(found)
+    table = pd.DataFrame(computed, index=results.index)
     # The column holds objects if no run converges.
     table["convergence_epoch"] = pd.array(table["convergence_epoch"], dtype="Float64").astype(float)
     return results.assign(**table)
 
 
 def _changes(row: Mapping[str, Any], rates: Sequence[float]) -> Any:
-    """How often the rate changed: runs of before December 2026 counted advances that left it as it was, too.
+    """The number of changes of the rate. Runs before December 2026 also counted advances that left it as it was.
 
     The history of a run that goes by steps has the last rate of each epoch only: what it counted itself stays.
     """
@@ -227,7 +224,7 @@ def read_table(file: Path) -> Runs:
 
 
 def read_report(folder: Path) -> Runs:
-    """The runs that a report kept: its results.csv, less what `judged` adds anew, and histories.csv.gz, if any."""
+    """The runs that a report kept: results.csv without the columns of `with_metrics`, and histories.csv.gz, if any."""
     runs = read_table(folder / "results.csv")
     file = folder / "histories.csv.gz"
     if not file.exists():
@@ -240,7 +237,7 @@ def read_report(folder: Path) -> Runs:
 
 
 def write_runs(runs: Runs, measured: Runs, folder: Path) -> None:
-    """Writes results.csv, with what `judged` adds, and histories.csv.gz, if any; the same runs give the same bytes."""
+    """Writes results.csv, with the metrics, and histories.csv.gz, if any; the same runs give the same bytes."""
     added = measured.results[[column for column in measured.results if column not in runs.results]]
     results = runs.results.drop(columns="error", errors="ignore").join(added)
     write_text(folder / "results.csv", results.to_csv(index=False))
