@@ -367,3 +367,22 @@ def test_a_reader_that_stops_reading_ends_what_is_said_quietly(tmp_path: Path) -
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "reports" / "mine" / "index.html").exists()
+
+
+def test_nothing_is_ranked_across_datasets(tmp_path: Path) -> None:
+    """Of a folder that no file describes: the better dataset is not the better setting."""
+    for data, least in (("digits", 0.9), ("mnist", 0.5)):
+        for lr in (0.1, 0.2):
+            for seed in range(3):
+                final = least + lr / 10 + 0.001 * seed
+                run = write_run(tmp_path, "mixed", [0.3, final - 0.1, final], seed=seed, lr=lr, data=data)
+                run.path.rename(run.path.with_name(f"{data}-{run.path.name}"))
+    report, _ = make_report("mixed", tmp_path)
+    for data, reached in (("digits", "92.10%"), ("mnist", "52.10%")):
+        assert any(s.startswith(f"“lr=0.2 {data}” has the highest") and reached in s for s in report.answer)
+        assert sum(f"{data}”" in s for s in report.decided) == 1
+    table = next(table for table in report.tables if table.name == "comparison")
+    assert [row[:2] for row in table.rows] == [[d, f"lr={lr}"] for d in ("digits", "mnist") for lr in (0.2, 0.1)]
+    assert sum("**" in cell for row in table.rows for cell in row[2:3]) == 2  # the best of each
+    assert not (tmp_path / "reports" / "mixed" / "figures" / "answer.svg").exists()
+    assert not any("digits”" in s and " mnist”" in s for s in (*report.answer, *report.decided, *report.advice))

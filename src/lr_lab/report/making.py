@@ -120,6 +120,9 @@ def _report(measured: _Measured, folder: Path, run_dir: Path) -> page.Report:
     # Settings that explore are shown, but none of them wins. A study that reads others leaves winners to them.
     contest = replace(study.without_exploration, settings=[]) if study.reads else study.without_exploration
     contenders = Values(runs.results, [setting.name for setting in contest.settings], values.place)
+    contests = [
+        (part, Values(runs.results, [s.name for s in part.settings], values.place)) for part in contest.contests
+    ]
     picks = pick(contest, contenders) if contest.settings else []
     second = tables.against_benchmarks(contest, contenders, picks) if picks else None
     claims = [shown_claim(finding, values) for finding in findings]
@@ -131,15 +134,16 @@ def _report(measured: _Measured, folder: Path, run_dir: Path) -> page.Report:
     return page.Report(
         study=replace(study, figures=drawn.entries),
         notices=[*_old(runs, run_dir), *(notice.says for notice in study.notices if notice.applies(runs.results))],
-        answer=answer(contest, contenders, claims, second) or _nearest(study, shown_tables),
+        answer=[sentence for part, its in contests for sentence in answer(part, its, claims, second)]
+        or _nearest(study, shown_tables),
         picture=_picture(contest, contenders, drawn, folder / "figures"),
         decided=[
-            *(first_to_converge(contest, contenders) if contest.settings else []),
+            *(sentence for part, its in contests if part.settings for sentence in first_to_converge(part, its)),
             *(outcomes(contest, second) if second else []),
         ],
         claims=claims,
         tables=shown_tables,
-        advice=[_READS_OTHERS] if study.reads else _advice(study, runs, contest, contenders, run_dir.parent),
+        advice=[_READS_OTHERS] if study.reads else _advice(study, runs, contests, run_dir.parent),
         facts=page.facts(study, runs) | _left_out(measured),
         unknown=study.unknown or _UNKNOWN,
         illustrations=drawn.shown,
@@ -173,7 +177,7 @@ def _picture(contest: Study, values: Values, drawn: Drawn, folder: Path) -> page
     """The picture of the answer: the settings in order, or the study's first figure if it asks for something else."""
     metric = answers_by(contest, values)
     order = ranked(values, metric) if metric else {}
-    if len(order) > 1:
+    if len(order) > 1 and len(contest.contests) == 1:
         figures.save(figures.ranking(contest, order, metric), folder / "answer")
         title = f"Settings by {METRICS[metric].label}, the best on top, with 95% intervals over seeds"
         return page.Picture(f"{title}.", figures.file(folder / "answer", "svg"))
@@ -192,10 +196,11 @@ def _tables(
     return [table for table in found if table]
 
 
-def _advice(study: Study, runs: Runs, contest: Study, contenders: Values, output_dir: Path) -> list[str]:
+def _advice(study: Study, runs: Runs, contests: Sequence[tuple[Study, Values]], output_dir: Path) -> list[str]:
     found = missing(study, runs)
-    if contest.settings:
-        found += advise(contest, contenders, runs.of(contenders.settings), output_dir)
+    for part, values in contests:
+        if part.settings:
+            found += advise(part, values, runs.of(values.settings), output_dir)
     return found
 
 

@@ -90,12 +90,14 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
     columns = [*metrics, *(f"document_{metric}" for metric in metrics)]
     # What several studies reached, on data of their own, has no best.
     rivals = [] if study.reads else [record for record in records if record["group"] not in study.exploration]
-    best: dict[str, list[str]] = {}
-    for column in columns:
-        # A setting whose runs do not all get there is behind those whose do (inference.leader).
-        there = [record for record in rivals if _all_finite(values, record["setting"], column)] or rivals
-        reached = _best([record[column] for record in there], column)
-        best[column] = [record["setting"] for record in there if record[column] == reached]
+    best: dict[str, list[str]] = {column: [] for column in columns}
+    for names in ({setting.name for setting in contest.settings} for contest in study.contests):
+        contestants = [record for record in rivals if record["setting"] in names]
+        for column in columns:
+            # A setting whose runs do not all get there is behind those whose do (inference.leader).
+            there = [r for r in contestants if _all_finite(values, r["setting"], column)] or contestants
+            reached = _best([record[column] for record in there], column)
+            best[column] += [record["setting"] for record in there if record[column] == reached]
     rows = []
     for setting, record in zip(settings, records, strict=True):
         row = {study.grouped_by.capitalize(): setting.group, "Setting": setting.label}
@@ -143,14 +145,16 @@ def diagnoses(study: Study, values: Values, runs: Runs) -> Table | None:
 
 
 def _best_first(study: Study, values: Values, metric: str) -> list[Setting]:
-    """Settings that explore, and then those without a run, come last; studies that are read stay apart."""
+    """Settings that explore, and then those without a run, come last; contests and studies that are read stay apart."""
     if METRICS[metric].neutral:
         return list(study.settings)
     places = {name: place for place, name in enumerate(ranked(values, metric))}
+    contests = {setting.name: n for n, contest in enumerate(study.contests) for setting in contest.settings}
 
-    def key(setting: Setting) -> tuple[bool, int, int]:
+    def key(setting: Setting) -> tuple[bool, int, int, int]:
         read = next((n for n, name in enumerate(study.reads) if setting.name.startswith(f"{name}/")), 0)
-        return setting.group in study.exploration, read, places.get(setting.name, len(places))
+        place = places.get(setting.name, len(places))
+        return setting.group in study.exploration, read, contests[setting.name], place
 
     return sorted(study.settings, key=key)
 

@@ -23,6 +23,9 @@ from lr_lab.study.metrics import METRICS
 # Groups of the configuration whose choices need no key in a label.
 _SELF_EXPLAINING = ("data", "model", "optimizer", "sequence", "strategy")
 
+# By these the settings of a folder without a file are grouped: column of results -> its word.
+_GROUPS = {"data": "dataset", "model": "network"}
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -91,6 +94,7 @@ class Study:
         benchmark: the setting whose final accuracy the others are timed to.
         metrics: the columns of its table, first what settings are judged by; none: the final accuracy, or loss, and
             convergence.
+        by_dataset: settings of different datasets are not ranked against each other.
         grouped_by: a word for the groups.
         exploration: groups that the tables show and nothing else judges.
         matters: metric -> the difference below which two settings count as alike for every practical purpose.
@@ -119,6 +123,7 @@ class Study:
     settings: Sequence[Setting] = ()
     benchmark: str | None = None
     metrics: Sequence[str] = ()
+    by_dataset: bool = False
     grouped_by: str = "strategy"
     exploration: Sequence[str] = ()
     matters: Mapping[str, float] = field(default_factory=dict)
@@ -140,6 +145,16 @@ class Study:
         for setting in self.settings:
             groups.setdefault(setting.group, []).append(setting)
         return groups
+
+    @property
+    def contests(self) -> list[Study]:
+        """The parts of the study whose settings are ranked against each other."""
+        if not self.by_dataset:
+            return [self]
+        parts: dict[str, list[Setting]] = {}
+        for setting in self.settings:
+            parts.setdefault(str(setting.where["data"]), []).append(setting)
+        return [replace(self, settings=settings) for settings in parts.values()]
 
     @property
     def kin(self) -> list[list[str]]:
@@ -185,7 +200,7 @@ def read_study(conf: Path, name: str) -> Study | None:
     if not file.exists():
         return None
     content = dict(mapping(str(file), read_yaml(file)))
-    check_keys(str(file), content, Study, {"name", "training", "tolerance"})
+    check_keys(str(file), content, Study, {"name", "training", "tolerance", "by_dataset"})
     settings = []
     for key, entry in mapping(f"{file}, settings", content.pop("settings", None)).items():
         place = f"{file}, setting {key}"
@@ -240,7 +255,10 @@ def _check_numbers(file: str, study: Study) -> None:
 
 
 def discover(name: str, results: pd.DataFrame) -> Study:
-    """The study of a folder of runs that no file describes: a setting for each combination of what varies."""
+    """The study of a folder of runs that no file describes: a setting for each combination of what varies.
+
+    Settings are grouped by dataset and network, where these vary.
+    """
     keys: list[str] = []
     # Other columns that vary repeat the same difference, such as Adam's lack of a momentum.
     for key in [*(key for key in SETTING_KEYS if key != "seed"), *config_columns(results)]:
@@ -249,10 +267,19 @@ def discover(name: str, results: pd.DataFrame) -> Study:
     rows = results[keys].drop_duplicates().sort_values(keys) if keys else pd.DataFrame(index=[0])
     settings = []
     for row in rows.to_dict("records"):
-        words = [_word(str(key), value) for key, value in row.items()]
-        label = " ".join(words) or "all runs"
-        settings.append(Setting(name=label, label=label, where={str(key): value for key, value in row.items()}))
-    return Study(name=name, title=name, settings=settings, question="Which of these settings is best?")
+        words = {str(key): _word(str(key), value) for key, value in row.items()}
+        where = {str(key): value for key, value in row.items()}
+        group = ", ".join(words[key] for key in words if key in _GROUPS)
+        label = " ".join(words[key] for key in words if key not in _GROUPS) or "all runs"
+        settings.append(Setting(name=" ".join(words.values()) or label, label=label, where=where, group=group))
+    return Study(
+        name=name,
+        title=name,
+        settings=settings,
+        question="Which of these settings is best?",
+        by_dataset="data" in keys,
+        grouped_by=" and ".join(_GROUPS[key] for key in keys if key in _GROUPS) or "strategy",
+    )
 
 
 def config_columns(results: pd.DataFrame) -> list[str]:

@@ -44,6 +44,9 @@ def field(folder: Path, seeds: int | None = None, margin: float = 0.0) -> Field:
     """Raises UserError if the folder has no finished run, or those of a single setting."""
     runs = read_runs(folder)
     study = discover(folder.name, runs.results)
+    if study.by_dataset:
+        names = " and ".join(dict.fromkeys(str(setting.where["data"]) for setting in study.settings))
+        raise UserError(f"{folder} has runs on {names}; a race takes one dataset, so give each a study of its own.")
     if len(study.settings) < 2:
         raise UserError(
             f"{folder} has runs of one setting; a race takes two, such as -m study={folder.name} lr=0.1,0.01."
