@@ -1,5 +1,6 @@
 """Advice: what each kind of evidence gives rise to, with its numbers, and silence where there is none."""
 
+import re
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -101,9 +102,18 @@ def test_how_many_seeds_tell_two_settings_apart(tmp_path: Path) -> None:
         write_run(tmp_path, "mine", _shifted(lead), lr=0.2, seed=seed)
         write_run(tmp_path, "mine", SETTLED, lr=0.1, seed=seed)
     (sentence,) = [s for s in advise(*_study(tmp_path)) if "told apart" in s]
-    needed = inference.seeds_needed(float(np.mean(leads)), float(np.std(leads, ddof=1)))
+    mean, spread = float(np.mean(leads)), float(np.std(leads, ddof=1))
+    # The page decides who is best and who converges first together: each at half of 5%.
+    needed, fewest, most = (
+        inference.seeds_needed(mean + shift, spread, alpha=0.025) for shift in (0.0, spread / 2, -spread / 2)
+    )
+    assert needed is not None
+    assert most is not None
+    assert fewest is not None
+    assert 4 < fewest < needed < most
     assert "lr=0.2 and lr=0.1 are not told apart by 4 seeds: 0.60 points of final validation accuracy apart" in sentence
-    assert f"{needed} seeds show it with 80% power" in sentence
+    assert f"about {needed} seeds show it with 80% power, corrections included" in sentence
+    assert sentence.endswith(f"a standard error larger, {fewest} do, and if it is one smaller, {most} do.")
 
 
 def test_the_rival_named_is_one_that_the_winner_is_not_known_to_lead(tmp_path: Path) -> None:
@@ -211,7 +221,8 @@ def test_differences_too_small_to_chase(tmp_path: Path) -> None:
     for seed in range(4):
         write_run(tmp_path, "mine", _shifted(0.01 * (-1) ** seed + 0.0001), lr=0.2, seed=seed)
         write_run(tmp_path, "mine", SETTLED, lr=0.1, seed=seed)
-    assert any("takes over 100 seeds: choose by something else" in sentence for sentence in advise(*_study(tmp_path)))
+    (sentence,) = [s for s in advise(*_study(tmp_path)) if "told apart" in s]
+    assert re.search(r"takes over 100 seeds, and \d+ if it is a standard error larger: choose by something", sentence)
 
 
 def test_a_winner_that_overfits(tmp_path: Path) -> None:

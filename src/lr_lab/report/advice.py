@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, isfinite, isnan
+from math import ceil, isfinite, isnan, sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -28,6 +28,8 @@ RISING = 0.002
 RISING_TO_SWING = 3
 # Sequences that end with the run: with fewer epochs they are others, not the same ones stopped.
 _ENDING = ("linear", "cosine", "polynomial", "one_cycle", "wsd", "torch")
+# Nobody is advised to train more seeds than these for one difference.
+MOST_SEEDS = 100
 # With fewer runs at a rate, what it does is a guess.
 RUNS_FOR_LIKELY = 3
 # How many times a rate is extended at most: by a step of the grid, but a coarse grid says little of what lies beyond.
@@ -56,7 +58,7 @@ def advise(study: Study, values: Values, runs: Runs, output_dir: Path | None = N
     if not candidates:
         return sentences
     best = inference.leader(candidates, METRICS[metric].lower_is_better)
-    sentences += _not_told_apart(study, inference.on_shared_seeds(candidates), best, metric)
+    sentences += _not_told_apart(study, values, inference.on_shared_seeds(candidates), best, metric)
     # Advice to stop earlier excludes advice to go on for longer.
     last = _overfitting(study, runs, best) or _rising(study, runs, best)
     return [*sentences, *_edges(study, values, runs, metric, output_dir), *last]
@@ -143,7 +145,9 @@ def _best_stable(values: Values, finished: pd.DataFrame, lost: pd.DataFrame, met
     )
 
 
-def _not_told_apart(study: Study, candidates: Mapping[str, inference.Series], best: str, metric: str) -> list[str]:
+def _not_told_apart(
+    study: Study, values: Values, candidates: Mapping[str, inference.Series], best: str, metric: str
+) -> list[str]:
     """On the nearest of the rivals that the best setting is not known to be ahead of."""
     sign = -1 if METRICS[metric].lower_is_better else 1
     rivals = {}
@@ -177,13 +181,32 @@ def _not_told_apart(study: Study, candidates: Mapping[str, inference.Series], be
         return [
             f"{said} Where all differ by the same only who is ahead counts, and that takes {SEEDS_FOR_SIGNS} seeds."
         ]
-    # One-sided at half of 5%, as the better was picked on the same runs: two-sided at 5%.
-    needed = inference.seeds_needed(lead, stdev(leads)) if lead > 0 else None
-    if needed is None or needed > 100:
-        count = "over 100 seeds" if needed is None else f"about {needed} seeds"
-        return [f"{said} If the difference is what it seems, to show it takes {count}: choose by something else."]
-    # What the seeds so far say of difference and spread is itself uncertain, and fewer than the present ones never do.
-    return [f"{said} If the difference is what it seems, {max(needed, len(leads) + 1)} seeds show it with 80% power."]
+    return [f"{said} {_seeds(leads, 1 + ('convergence_epoch' in table_metrics(study, values)[1:]))}"]
+
+
+def _seeds(leads: Sequence[float], questions: int) -> str:
+    """How many seeds would show the mean lead, and how far the present ones leave that open.
+
+    Args:
+        questions: how many leads the page decides together.
+    """
+
+    def needed(lead: float) -> int | None:
+        # One-sided at half of the level, because the better was picked on the same runs: two-sided at the whole.
+        count = inference.seeds_needed(lead, stdev(leads), alpha=0.05 / questions) if lead > 0 else None
+        return count and max(count, len(leads) + 1)  # fewer than the present ones did not show it
+
+    error = stdev(leads) / sqrt(len(leads))
+    expected, fewest, most = (needed(fmean(leads) + shift) for shift in (0.0, error, -error))
+    if expected is None or expected > MOST_SEEDS:
+        count = f"over {MOST_SEEDS} seeds" if expected is None else f"about {expected} seeds"
+        least = "" if fewest is None else f", and {fewest} if it is a standard error larger"
+        return f"If the difference is what it seems, to show it takes {count}{least}: choose by something else."
+    more = "no number of seeds does" if most is None else f"{most} do"
+    return (
+        f"If the difference is what it seems, about {expected} seeds show it with 80% power, corrections included; "
+        f"if it is a standard error larger, {fewest} do, and if it is one smaller, {more}."
+    )
 
 
 def _mean(leads: Sequence[float]) -> float:
