@@ -1,4 +1,4 @@
-"""What is printed does not end the program that prints it."""
+"""A reader who leaves does not end the program that prints."""
 
 import os
 import subprocess

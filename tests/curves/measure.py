@@ -1,4 +1,4 @@
-"""What the zoo's book of true values says of a log, and how often a reading and a label agree with it."""
+"""The zoo's book of true values: how often readings and labels agree with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is called when, with stand-ins for CUDA that record what is called while capturing and repeat it on replay.
+"""The calls of Graphed, with stand-ins for CUDA that record calls while capturing and repeat them on replay.
 
 With a GPU, tests/modules/test_population.py holds replayed steps against steps taken one by one.
 """

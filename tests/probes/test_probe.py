@@ -1,4 +1,4 @@
-"""What all probes promise: a fixed batch, columns of their own, and training as if they were not there."""
+"""The promises of all probes: a fixed batch, columns of their own, and undisturbed training."""
 
 import copy
 import csv

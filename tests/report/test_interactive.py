@@ -1,4 +1,4 @@
-"""What a plot of a page shows; whether a browser draws it is looked at by eye."""
+"""The contents of a page's plots; a person checks by eye that a browser draws them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the data have is known before they are read, and the same as their classes say."""
+"""The numbers of the data are known before they are read, and equal those of their classes."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What --help says of choices and numbers."""
+"""The text of --help on choices and numbers."""
 
 import subprocess
 import sys

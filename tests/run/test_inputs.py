@@ -1,4 +1,4 @@
-"""What a run was made from, with real runs of one epoch on digits or on a folder of pictures."""
+"""Digests of a run's inputs, with real runs of one epoch on digits or on a folder of pictures."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What is told of schedules before a run: by their rates, whatever class they come from, and silence for good ones."""
+"""Warnings about schedules before a run: by their rates, for any class, and silence for good ones."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What looks may spend: published bounds, drawn walks, and looks that were added later."""
+"""The error that looks may spend: published bounds, drawn walks, and looks that were added later."""
 
 import numpy as np
 import pytest

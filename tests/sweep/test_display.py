@@ -1,4 +1,4 @@
-"""What a person sees of a sweep on a terminal, from results on disk."""
+"""The display of a sweep on a terminal, from results on disk."""
 
 import io
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A claim as a report shows it: what was measured for it, beside the limit that it is held to."""
+"""A claim as a report shows it: its measurement beside its limit."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def shown_claim(finding: Finding, values: Values) -> ShownClaim:
     return ShownClaim(finding, *_MEASURES.get(claim.test, _lead)(claim, verdict, values))
 
 
-# What was measured, what the claim needs, and the fewest seeds of what was measured.
+# The measurement, the limit that the claim needs, and the fewest seeds of the measurement.
 Measured = tuple[str, str, int]
 
 

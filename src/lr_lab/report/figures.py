@@ -48,7 +48,7 @@ COLUMN_LABELS = {
     "no_eval/val_loss": "validation loss without eval()",
 }
 
-# More seeds than these in one panel cannot be told apart.
+# A reader cannot distinguish more seeds than these in one panel.
 MOST_LINES = 12
 # The rows of a ranking that fit the first screen of a page.
 MOST_RANKED = 15

@@ -18,7 +18,7 @@ from lr_lab.study.runs import Runs
 from lr_lab.study.study_file import Study
 from lr_lab.study.values import Values
 
-# More lines than this cannot be told apart; the best are shown.
+# A reader cannot distinguish more lines than this; the best are shown.
 MOST_CURVES = 40
 
 

@@ -30,11 +30,11 @@ _ENDED = {"stuck": "ended stuck", "collapsed": "collapsed"}
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of rates above those of some runs.
+    """Evidence on rates above those of some runs.
 
     Attributes:
         failing: the lowest rate above theirs at which a run of the same network failed; inf if none did.
-        failed: how, in words.
+        failed: the way in which it failed, in words.
         reading: of the network's range test; None without one.
         suggested: the rate that the range test suggests.
         limit: the largest stable rate of gradient descent at the sharpness first measured; nan without a probe.
@@ -49,10 +49,10 @@ class Known:
     command: str
 
     def next_higher(self, best: float, farthest: float) -> str:
-        """What to do above the best rate, the highest tried: how sure it is, and what it rests on.
+        """Advice for rates above the best one, which is the highest tried, with its certainty and evidence.
 
         Args:
-            farthest: a rate that advice does not go beyond.
+            farthest: the highest rate that advice names.
         """
         if self.reading is not None:
             return self._by_range_test(self.reading, best, farthest)
@@ -107,7 +107,7 @@ class Known:
         return min(rate, sqrt(best * self.failing))
 
     def lower(self, than: float) -> tuple[str, str]:
-        """What to take instead of a rate below which nothing was tried, and how sure that is."""
+        """A rate to take below the lowest one tried, and how sure the advice is."""
         if self.reading is not None and self.suggested < than:
             return f"take {_down(self.suggested)}", "Likely stable: the range test of this network suggests it."
         if self.limit < than:
@@ -123,7 +123,7 @@ def _down(rate: float) -> str:
 
 
 def known_above(study: Study, runs: Runs, these: pd.DataFrame, output_dir: Path | None) -> Known:
-    """What is known of rates above the highest of these runs, which are alike but for rate and seed.
+    """The evidence on rates above the highest of these runs, which differ in rate and seed only.
 
     Args:
         output_dir: where range tests are kept; None if they are not to be used.

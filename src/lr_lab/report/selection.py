@@ -96,7 +96,7 @@ def best(values: Values, most: int) -> list[str]:
 
 
 def pick(study: Study, values: Values) -> list[Pick]:
-    """The best setting of each group by each metric (first stage), told apart over all picks at once."""
+    """The best setting of each group by each metric (first stage), corrected over all picks."""
     shown = table_metrics(study, values)
     metrics = dict.fromkeys(metric for metric in (shown[0], "convergence_epoch") if metric in shown)
     picks: dict[str, tuple[str, str, str]] = {}

@@ -88,7 +88,7 @@ def comparison(study: Study, values: Values, runs: Runs) -> Table:
     settings = _best_first(study, values, metrics[0])
     records = [_comparison_record(setting, values, runs, metrics) for setting in settings]
     columns = [*metrics, *(f"document_{metric}" for metric in metrics)]
-    # What several studies reached, on data of their own, has no best.
+    # Results of several studies, each on its own data, have no common best.
     rivals = [] if study.reads else [record for record in records if record["group"] not in study.exploration]
     best: dict[str, list[str]] = {column: [] for column in columns}
     for names in ({setting.name for setting in contest.settings} for contest in study.contests):
@@ -287,7 +287,7 @@ def _size_of_the_documents_set(study: Study) -> list[str]:
 
 
 def likeness(study: Study, values: Values) -> Table | None:
-    """How far each group is from the document's numbers, where several are held against the same; else None."""
+    """The distance of each group from the document's numbers, if several follow the same numbers; else None."""
     published = [tuple(sorted(setting.published.items())) for setting in study.settings if setting.published]
     if len(set(published)) == len(published):
         return None

@@ -1,4 +1,4 @@
-"""What two public tools say of the same logs: runmedic 0.1.1 reads them itself, sk-autod 0.1.1 is fed with the numbers.
+"""Two public tools on the same logs: runmedic 0.1.1 reads them itself, sk-autod 0.1.1 is fed with the numbers.
 
 Not a test and not a dependency. In an environment of its own:
 

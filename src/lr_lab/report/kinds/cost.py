@@ -1,4 +1,4 @@
-"""What accuracy costs: in epochs, and in seconds."""
+"""The cost of accuracy, in epochs and in seconds."""
 
 from __future__ import annotations
 

@@ -56,6 +56,6 @@ class HeatMap(Kind):
 
 
 def _grid_settings(of: Subject) -> list[Setting]:
-    """The contenders that are no benchmark: it has no place in the grid."""
+    """The contenders except benchmarks, which have no place in the grid."""
     bench = {setting.name for setting in of.study.benchmarks} if of.study.benchmark else set()
     return [setting for setting in of.study.without_exploration.settings if setting.name not in bench]

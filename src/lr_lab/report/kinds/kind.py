@@ -108,6 +108,6 @@ class Kind(ABC):
         return Picture(self.entry["caption"], figures.file(path, "svg"), alt)
 
     def drawn_before(self, path: Path) -> Picture | None:
-        """What an earlier report drew, for a figure whose data are not at hand."""
+        """The picture of an earlier report, for a figure whose data are not at hand."""
         found = figure_file(path)
         return Picture(self.entry["caption"], found) if found else None

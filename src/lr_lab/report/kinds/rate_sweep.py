@@ -1,4 +1,4 @@
-"""What comes out over the base rate, the curve by which a rate is chosen."""
+"""The outcome against the base rate: the curve by which a person chooses a rate."""
 
 from __future__ import annotations
 

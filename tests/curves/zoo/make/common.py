@@ -1,4 +1,4 @@
-"""What all makers share: small data, the provoked faults, the split, and the book of true values (truth.csv).
+"""The base of all makers: small data, the provoked faults, the split, and the book of true values (truth.csv).
 
 Needs numpy and scikit-learn alone, so that environments without torch can use it.
 """

@@ -1,4 +1,4 @@
-"""What people's own PyTorch loops print, in several styles, with what stands between the lines. Needs tqdm, too."""
+"""The output of people's own PyTorch loops, in several styles, with text between the lines. Needs tqdm, too."""
 
 from __future__ import annotations
 
