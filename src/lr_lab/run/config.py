@@ -24,6 +24,8 @@ from lr_lab.checks import check_choice, check_number, check_whole_number, is_num
 from lr_lab.errors import NotAllowed, UserError, did_you_mean, first_line
 from lr_lab.run.command_line import in_one_sentence, tidied
 from lr_lab.run.fitting import FACTS, facts, filled
+from lr_lab.run.folder import run_folders
+from lr_lab.run.hardware import multiplies_bfloat16
 
 CONFIG_DIR = Path(__file__).resolve().parents[3] / "conf"
 
@@ -47,7 +49,7 @@ _SET_ELSEWHERE = {
 # do not work with blocks of batches: clipping, accumulating, limits of batches.
 _TRAINER = ("accelerator", "devices", "precision", "deterministic", "benchmark", "profiler")
 _ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
-_PRECISIONS = ("32-true", "bf16-mixed")  # float16 would need its losses scaled, in probes and range tests too
+_PRECISIONS = ("32-true", "bf16-mixed", "auto")  # float16 would need its losses scaled, in probes and range tests too
 _PROFILERS = (None, "simple", "advanced", "pytorch")
 
 # The report's names of its sequences (Yang & Huang 2019, section 3.1), for those who type them.
@@ -94,7 +96,20 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         check_name(key, config[key])
     if "/" in config["study"] or config["study"].startswith("."):
         raise UserError(f"study={config['study']} is not one folder's name; leave out slashes and leading dots.")
+    if config["trainer"]["precision"] == "auto":
+        config["trainer"]["precision"] = _precision(config)
     return config
+
+
+def _precision(config: dict[str, Any]) -> str:
+    """The precision that `auto` stands for: that of the study's runs, and in a new study what this machine does best.
+
+    A study whose runs differ in precision goes on in that of the first by name.
+    """
+    begun = run_folders(Path(config["output_dir"]) / config["study"])
+    if begun:
+        return str(begun[0].config()["trainer"]["precision"])
+    return "bf16-mixed" if multiplies_bfloat16(config["trainer"]["accelerator"]) else "32-true"
 
 
 def _refuse_set_elsewhere(group: str, key: str) -> None:

@@ -24,6 +24,7 @@ from rich.console import Console
 from lr_lab.errors import UserError
 from lr_lab.run.config import CONFIG_DIR, check_choices, compose
 from lr_lab.run.folder import run_folders, write_results
+from lr_lab.run.hardware import multiplies_bfloat16
 from lr_lab.run.summary import summarise
 from lr_lab.study.claims import Finding
 from lr_lab.study.judgement import further_looks, judge, write_looks
@@ -45,7 +46,7 @@ _FER2013_FILES = [
 # Names of conditions on the machine -> whether they hold. A new one is an entry here.
 CONDITIONS: dict[str, Callable[[], bool]] = {
     "gpu": lambda: shutil.which("nvidia-smi") is not None,
-    "bfloat16_without_gpu": lambda: not CONDITIONS["gpu"]() and "avx512_bf16" in _cpu_flags(),
+    "bfloat16_without_gpu": lambda: not CONDITIONS["gpu"]() and multiplies_bfloat16("cpu"),
     "fer2013_file": lambda: any(
         (Path(os.environ.get("LR_LAB_DATA", "data")) / name).exists() for name in _FER2013_FILES
     ),
@@ -209,11 +210,6 @@ def _condition(study: Study, name: str) -> Callable[[], bool]:
     if name not in CONDITIONS:
         raise UserError(f"Study {study.name}: machine has if={name}; known are {', '.join(CONDITIONS)}.")
     return CONDITIONS[name]
-
-
-def _cpu_flags() -> str:
-    file = Path("/proc/cpuinfo")
-    return file.read_text() if file.exists() else ""
 
 
 def _jobs(sweep: str) -> list[list[str]]:
