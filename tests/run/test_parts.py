@@ -89,7 +89,7 @@ def test_a_device_that_this_machine_lacks_is_refused(
 ) -> None:
     monkeypatch.setattr(CUDAAccelerator, "is_available", lambda: False)
     monkeypatch.setattr(MPSAccelerator, "is_available", lambda: False)
-    with pytest.raises(UserError, match=r"^trainer\.accelerator=gpu cannot be had here \(.*\); give auto or cpu\.$"):
+    with pytest.raises(UserError, match=r"^trainer\.accelerator=gpu is not available here \(.*\); give auto or cpu\.$"):
         parts.build_trainer(run_config("trainer.accelerator=gpu"), [])
 
 

@@ -98,7 +98,7 @@ def test_a_study_without_runs(tmp_path: Path) -> None:
             "status,seed,optimizer\ncompleted,1,sgd\n",
             "no column lr; give a table as results.csv of a study's report is",
         ),
-        ("status,seed,optimizer,lr\ncompleted,,sgd,0.1\n", "a seed that is no whole number"),
+        ("status,seed,optimizer,lr\ncompleted,,sgd,0.1\n", "a seed that is not a whole number"),
         ("status,seed,optimizer,lr,val_loss\ncompleted,1,sgd,0.1,high\n", "row 1: val_loss=high is not a number"),
         ("status,seed,optimizer,lr,momentum\ncompleted,1,sgd,0.1,-\n", "row 1: momentum=- is not a number"),
     ],

@@ -71,7 +71,7 @@ def test_how_long_a_run_is_tells_runs_apart_too(run_config: RunConfig) -> None:
 def test_the_device_is_looked_at_where_the_runs_are_trained(run_config: RunConfig) -> None:
     config = run_config("trainer.accelerator=mps")  # of a Mac
     check_buildable([config], trained_here=False)
-    with pytest.raises(UserError, match=r"trainer\.accelerator=mps cannot be had here"):
+    with pytest.raises(UserError, match=r"trainer\.accelerator=mps is not available here"):
         check_buildable([config])
 
 

@@ -339,5 +339,5 @@ def benchmark(cfg: DictConfig) -> None:
         console.print(f"{case.model}, batch {case.batch_size}: up to {most:,} members fit into memory", highlight=False)
     for (case, convolution), leaking in findings.leaking.items():
         if leaking:
-            console.print(f"{case.model}, {convolution}: what is not a number in one member reaches others.")
+            console.print(f"{case.model}, {convolution}: NaN in one member reaches other members.")
     console.print(f"Written to {folder}: population.csv, population.png", soft_wrap=True)

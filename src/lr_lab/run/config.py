@@ -189,7 +189,7 @@ def _check_keys(config: dict[str, Any]) -> None:
     """Raises UserError for a missing key, for an unknown one, and for a part of a run that names no class."""
     for key in (*_KEYS, "names"):
         if key not in config:
-            raise UserError(f"{key} is missing; a run cannot do without, so leave out ~{key}.")
+            raise UserError(f"{key} is missing; every run needs it, so leave out ~{key}.")
     for key in config:
         _check_key(key, _KEYS, "names", "lr_find")
     for key in ("names", "analysis"):
@@ -197,7 +197,7 @@ def _check_keys(config: dict[str, Any]) -> None:
             raise UserError(f"{key}={config[key]} is not what conf/train.yaml has there; leave {key}= out.")
     for key in ("data", "model", "optimizer", "sequence", "strategy"):
         if key not in config["names"]:
-            raise UserError(f"names.{key} is missing; a run cannot do without, so leave out ~names.{key}.")
+            raise UserError(f"names.{key} is missing; every run needs it, so leave out ~names.{key}.")
     parts = {group: config[group] for group in _PARTS}
     parts |= {group: config[group] for group in ("warmup", "augment") if config[group]}
     if isinstance(config["probes"], dict):
@@ -220,7 +220,7 @@ def _check_trainer(trainer: dict[str, Any]) -> None:
             raise UserError(f"trainer.{key} is not for you to set; allowed are {', '.join(_TRAINER)}.")
     for key in ("accelerator", "devices", "precision"):
         if key not in trainer:
-            raise UserError(f"trainer.{key} is missing; a run cannot do without, so leave out ~trainer.{key}.")
+            raise UserError(f"trainer.{key} is missing; every run needs it, so leave out ~trainer.{key}.")
     choices: dict[str, tuple[Any, ...]] = {
         "accelerator": _ACCELERATORS,
         "precision": _PRECISIONS,

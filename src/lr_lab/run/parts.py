@@ -150,8 +150,8 @@ def build_trainer(config: Config, callbacks: Sequence[pl.Callback]) -> pl.Traine
             num_sanity_val_steps=0,
         )
     except UserError as error:
-        accelerator = config["trainer"]["accelerator"]
-        raise UserError(f"trainer.accelerator={accelerator} cannot be had here ({error}); give auto or cpu.") from error
+        kind = config["trainer"]["accelerator"]
+        raise UserError(f"trainer.accelerator={kind} is not available here ({error}); give auto or cpu.") from error
 
 
 def prepare_process() -> None:
