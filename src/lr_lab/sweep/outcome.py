@@ -17,6 +17,7 @@ from rich.text import Text
 
 from lr_lab.run.folder import write_results
 from lr_lab.run.training import FAILED
+from lr_lab.sweep.probed import probed
 from lr_lab.sweep.runs import Run, last_line
 
 _STYLES = {"completed": "green", "diverged": "yellow", "failed": "red"}
@@ -103,6 +104,8 @@ def report_outcome(runs: Sequence[Run], console: Console) -> int:
         say(console, f"failed: {run.name}\n  {last_line(results[run]['error'])}\n  log: {run.folder.log_file}")
     for note in dict.fromkeys(note for result in results.values() for note in result.get("data_notes") or ()):
         say(console, f"Data:    {note}")
+    for line in _probes(runs):
+        say(console, f"Probes:  {line}")
     studies = {run.folder.path.parent: run.config for run in runs}
     for folder in studies:
         say(console, f"Results: {write_results(folder)}")
@@ -115,6 +118,16 @@ def report_outcome(runs: Sequence[Run], console: Console) -> int:
         if open_question:
             say(console, f"Decide:  {shlex.join(['python', '-m', 'src.study', *place, 'budget=20min'])}")
     return len(failed)
+
+
+def _probes(runs: Sequence[Run]) -> list[str]:
+    """What the probes of a single run measured, and where the rest is; of a sweep only where."""
+    names = list(dict.fromkeys(name for run in runs for name in run.config["probes"]))
+    if not names:
+        return []
+    (found, file) = (probed(runs[0].folder.history()), runs[0].folder.history_file) if len(runs) == 1 else ([], "")
+    where = file or "each run's history.csv"
+    return [*found, f"{', '.join(names)} by epoch: in {where}, in TensorBoard (measured), on the report's page"]
 
 
 def _tensorboard(folder: Path) -> list[str]:
