@@ -94,6 +94,30 @@ def test_a_dark_page_is_dark(page: Any, colours: str) -> None:
     assert (lightness < 40) if colours == "dark" else (lightness > 240)
 
 
+def test_a_plot_is_no_wider_than_a_sheet_of_paper(page: Any) -> None:
+    """A4 at 96 dots to the inch, less what browsers leave free at both sides."""
+    assert max(plot.bounding_box()["width"] for plot in page.locator(".plots > div").all()) <= 718
+
+
+def test_at_most_six_lines_are_on_at_first_and_a_box_switches_one(page: Any) -> None:
+    panel = page.locator("[data-plots]").last
+    boxes = panel.locator("input")
+    assert (boxes.count(), panel.locator("input:checked").count()) == (14, 6)
+    visible = """names => Bokeh.documents.flatMap(page => page.roots()).find(plot => plot.name === names[0])
+                          .renderers.filter(line => line.visible).length"""
+    plots = panel.get_attribute("data-plots").split()
+    assert page.evaluate(visible, plots) == 12, "a band and a mean for each line"
+    panel.locator("input:not(:checked)").first.check()
+    assert page.evaluate(visible, plots) == 14
+
+
+def test_each_picture_is_told_in_numbers(page: Any) -> None:
+    told = page.locator("main img[alt], .spoken")
+    assert told.count() == page.locator("main figure").count()
+    texts = [one.get_attribute("alt") or one.text_content() for one in told.all()]
+    assert len([text for text in texts if re.search(r"\d\.\d", text)]) >= len(texts) - 1, "all but the sequences"
+
+
 def _column(page: Any, number: int) -> list[float]:
     cells = page.locator(f".sortable >> nth=0 >> tbody tr > :nth-child({number})").all_inner_texts()
     return [float(cell.split()[0]) for cell in cells]

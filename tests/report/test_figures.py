@@ -269,3 +269,9 @@ def test_a_logarithmic_axis_without_a_curve_has_limits_above_0(study_and_runs: t
     study, runs = study_and_runs
     axis = Axis.of({"column": "train_loss", "scale": "log"}, study, Runs(runs.results), ["lr=0.1", "lr=0.2"])
     assert 0 < axis.limits[0] < axis.limits[1]
+
+
+def test_lines_that_coincide_stay_visible() -> None:
+    same, late = [0.1, 0.2, 0.3, 0.4, 0.5], [0.1, 0.2, 0.3, 0.4, 0.9]
+    found = figures.widths({"a": same, "b": [1.0, 2.0], "c": late, "d": same, "empty": []})
+    assert found["a"] > found["c"] > found["d"] == found["b"] == found["empty"]

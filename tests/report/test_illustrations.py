@@ -11,6 +11,7 @@ from lr_lab.errors import UserError
 from lr_lab.report.illustrations import MOST_CURVES, Illustrations
 from lr_lab.report.interactive import Panel
 from lr_lab.report.kinds.curves import MOST_CURVES_IN_A_FIGURE
+from lr_lab.report.kinds.kind import LINES_AT_FIRST
 from lr_lab.report.page import Picture
 from lr_lab.study.measured import with_metrics
 from lr_lab.study.runs import Runs, read_runs
@@ -75,6 +76,9 @@ def test_of_many_settings_the_best_are_shown(tmp_path: Path) -> None:
     best = [f"lr={number / 100:g}" for number in range(rates - MOST_CURVES_IN_A_FIGURE + 1, rates + 1)]
     assert [line.label for line in figure.lines] == best
     assert f"the best {MOST_CURVES} of {rates}" in everything.title
+    assert [line.label for line in figure.lines if line.on] == best[-LINES_AT_FIRST:]
+    drawn = {one.name: one.visible for one in figure.plots["curves"].renderers}
+    assert [name for name, is_visible in drawn.items() if is_visible] == best[-LINES_AT_FIRST:]
 
 
 def test_a_figures_name_may_have_dots(tmp_path: Path) -> None:

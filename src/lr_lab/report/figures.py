@@ -48,6 +48,9 @@ COLUMN_LABELS = {
     "no_eval/val_loss": "validation loss without eval()",
 }
 
+# A line's width, and how faint a wider one is that another lies on.
+LINE_WIDTH, UNDER = 1.6, 0.45
+
 # A reader cannot distinguish more seeds than these in one panel.
 MOST_LINES = 12
 # The rows of a ranking that fit the first screen of a page.
@@ -234,6 +237,28 @@ def _extent(curves: pd.DataFrame, part: float, scale: str = "linear") -> tuple[f
     return low - margin, high + margin
 
 
+def widths(curves: Mapping[str, Any]) -> dict[str, float]:
+    """Name -> the width of its line; of lines that coincide for most of their way the first is widest, so all show.
+
+    Args:
+        curves: name -> its numbers, by epoch.
+    """
+    alike: list[list[str]] = []
+    for name, curve in curves.items():
+        ours = np.asarray(curve, dtype=float)
+        same = (names for names in alike if _coincide(ours, np.asarray(curves[names[0]], dtype=float)))
+        found = next(same, None)
+        alike.append([name]) if found is None else found.append(name)
+    return {name: LINE_WIDTH + 2.4 * (len(names) - 1 - place) for names in alike for place, name in enumerate(names)}
+
+
+def _coincide(first: np.ndarray, second: np.ndarray) -> bool:
+    shared = min(len(first), len(second))
+    known = np.isfinite(first[:shared]) & np.isfinite(second[:shared])
+    close = np.isclose(first[:shared], second[:shared], rtol=1e-3, atol=0)[known]
+    return bool(close.size) and bool(close.mean() > 0.5)
+
+
 def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure:
     """Mean over seeds, band from the lowest to the highest seed; a dot where a setting converges (median of seeds)."""
     drawn = {name: runs.curve(name, axis.column) for name in names}
@@ -243,10 +268,7 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
     panels[0].set_yscale(axis.scale)  # first, because it takes the axis' format with it
     look, caption = styles(study), labels(study, names)
     for axes in panels:
-        for name, table in drawn.items():
-            colour, dash = look[name].colour, look[name].dash
-            axes.plot(table["epoch"], table["mean"], color=colour, linestyle=dash, linewidth=1.6, label=caption[name])
-            axes.fill_between(table["epoch"], table["low"], table["high"], color=colour, alpha=0.15, linewidth=0)
+        _draw_means(axes, drawn, look, caption)
         axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(axis.column, axis.column))
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
@@ -257,6 +279,17 @@ def curves(study: Study, runs: Runs, names: Sequence[str], axis: Axis) -> Figure
     _mark_convergence(panels[0], runs, drawn, look)
     legend(figure)
     return figure
+
+
+def _draw_means(
+    axes: Axes, tables: Mapping[str, pd.DataFrame], look: Mapping[str, Style], caption: Mapping[str, str]
+) -> None:
+    width = widths({name: table["mean"] for name, table in tables.items()})
+    for name, table in tables.items():
+        colour, dash = look[name].colour, look[name].dash
+        (line,) = axes.plot(table["epoch"], table["mean"], color=colour, linestyle=dash, label=caption[name])
+        line.set(linewidth=width[name], alpha=UNDER if width[name] > LINE_WIDTH else 1)
+        axes.fill_between(table["epoch"], table["low"], table["high"], color=colour, alpha=0.15, linewidth=0)
 
 
 def in_percent(axes: Axes, column: str) -> None:
@@ -309,10 +342,7 @@ def panels(study: Study, runs: Runs, names: Sequence[str], columns: Sequence[str
             continue
         if (alike := first.setdefault(quantity(column), axes)) is not axes:
             axes.sharey(alike)
-        for name in names:
-            table, colour = runs.curve(name, column), look[name].colour
-            axes.plot(table["epoch"], table["mean"], color=colour, linestyle=look[name].dash, label=caption[name])
-            axes.fill_between(table["epoch"], table["low"], table["high"], color=colour, alpha=0.15, linewidth=0)
+        _draw_means(axes, {name: runs.curve(name, column) for name in names}, look, caption)
         axes.set(xlabel="epoch", ylabel=COLUMN_LABELS.get(column, column), yscale=scale[quantity(column)])
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)

@@ -30,7 +30,7 @@ from bokeh.models import (
 from bokeh.plotting import figure as bokeh_figure
 from bokeh.resources import Resources
 
-from lr_lab.report.figures import COLUMN_LABELS, Axis, Style
+from lr_lab.report.figures import COLUMN_LABELS, LINE_WIDTH, UNDER, Axis, Style, widths
 from lr_lab.study.metrics import METRICS
 from lr_lab.study.runs import Runs
 
@@ -41,11 +41,12 @@ _DASHES = {"solid": [], "dashed": [6, 3], "dotted": [2, 3], "dashdot": [8, 3, 2,
 
 @dataclass(frozen=True)
 class Line:
-    """A setting in a plot. All plots share its source, so that a page holds its numbers once."""
+    """A setting in a plot, `on` from the start or not. All plots share its source: a page holds its numbers once."""
 
     source: ColumnDataSource
     label: str
     style: Style
+    on: bool = True
 
     @property
     def dash(self) -> list[int]:
@@ -131,14 +132,15 @@ def plot(
     if fraction:
         drawn.yaxis.formatter = NumeralTickFormatter(format="0.[00]%")
     means = []
+    width = widths({line.label: line.source.data[f"{column}_mean"] for line in lines if line.on})
     for line in lines:
         # Glyphs of their own, because the figure's shorthands make three more of each, for states no page here has.
         band = VArea(x="epoch", y1=f"{column}_low", y2=f"{column}_high", fill_color=line.style.colour, fill_alpha=0.13)
-        mean = glyphs.Line(
-            x="epoch", y=f"{column}_mean", line_color=line.style.colour, line_width=2, line_dash=line.dash
-        )
-        drawn.add_glyph(line.source, band, name=line.label)
-        means.append(drawn.add_glyph(line.source, mean, name=line.label))
+        mean = glyphs.Line(x="epoch", y=f"{column}_mean", line_color=line.style.colour, line_dash=line.dash)
+        mean.line_width = width.get(line.label, LINE_WIDTH)
+        mean.line_alpha = UNDER if mean.line_width > LINE_WIDTH else 1
+        drawn.add_glyph(line.source, band, name=line.label, visible=line.on)
+        means.append(drawn.add_glyph(line.source, mean, name=line.label, visible=line.on))
     # In braces, because a probe's column has a slash in its name.
     of_mean, of_low, of_high = (f"@{{{column}_{part}}}{{{number}}}" for part in ("mean", "low", "high"))
     values = f"{of_mean} ({of_low} to {of_high})"

@@ -17,6 +17,7 @@ from lr_lab.report import figures, page, tables
 from lr_lab.report.advice import advise, missing
 from lr_lab.report.answer import answer, answers_by, closest, first_to_converge, outcomes
 from lr_lab.report.evidence import shown_claim
+from lr_lab.report.formats import interval, quantity
 from lr_lab.report.illustrations import Drawn, Illustrations
 from lr_lab.report.index import write_summary
 from lr_lab.report.rates import with_networks
@@ -180,7 +181,12 @@ def _picture(contest: Study, values: Values, drawn: Drawn, folder: Path) -> page
     if len(order) > 1 and len(contest.contests) == 1:
         figures.save(figures.ranking(contest, order, metric), folder / "answer")
         title = f"Settings by {METRICS[metric].label}, the best on top, with 95% intervals over seeds"
-        return page.Picture(f"{title}.", figures.file(folder / "answer", "svg"))
+        named = figures.labels(contest, list(order))
+        said = [
+            f"{named[name]} {quantity(found.centre, metric)} {interval(found.low, found.high, metric)}".rstrip()
+            for name, found in order.items()
+        ]
+        return page.Picture(f"{title}.", figures.file(folder / "answer", "svg"), f"{title}: {'; '.join(said)}.")
     for entry in drawn.entries:
         for ending in ("svg", "png", "gif"):
             if (found := figures.file(folder / entry["name"], ending)).exists():

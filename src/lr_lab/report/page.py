@@ -30,16 +30,22 @@ _HOW_VERDICTS_READ = (
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in a file; `alt` is what it shows, in numbers, for a person who does not see it."""
+    """A picture in a file.
+
+    Attributes:
+        alt: what it shows, in numbers, for a person who does not see it.
+        keeps_colours: brightness means something in it, so that a dark page must not turn it over.
+    """
 
     title: str
     file: Path
     alt: str = ""
+    keeps_colours: bool = False
 
     @property
     def surface(self) -> str:
         """Its class on the page: a page in the dark turns a chart over, and shows photographs as they are."""
-        return "chart" if self.file.suffix == ".svg" else "paper"
+        return "chart" if self.file.suffix == ".svg" and not self.keeps_colours else "paper"
 
     @property
     def data(self) -> str:

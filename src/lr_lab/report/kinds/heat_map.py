@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
@@ -52,7 +53,8 @@ class HeatMap(Kind):
         axes.set_yticks(range(len(rows)), rows)
         axes.tick_params(length=0)
         said = [f"{row}, {column}: {quantity(each.centre, metric)}" for (row, column), each in found.items()]
-        return self.saved(figure, path, f"{METRICS[metric].label.capitalize()}. {'; '.join(said)}.")
+        alt = f"{METRICS[metric].label.capitalize()}. {'; '.join(said)}."
+        return replace(self.saved(figure, path, alt), keeps_colours=True)
 
 
 def _grid_settings(of: Subject) -> list[Setting]:

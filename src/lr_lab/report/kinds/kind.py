@@ -18,7 +18,7 @@ from lr_lab.report.evidence import ShownClaim
 from lr_lab.report.figures import Style
 from lr_lab.report.interactive import Line, Panel
 from lr_lab.report.page import Picture, figure_file
-from lr_lab.report.selection import Pick, main_metric
+from lr_lab.report.selection import Pick, main_metric, ranked
 from lr_lab.study.runs import Runs
 from lr_lab.study.study_file import Study
 from lr_lab.study.values import Values
@@ -28,6 +28,7 @@ Entry = Mapping[str, Any]
 # None where the run or its data are not at hand.
 Samples = Callable[[str, str | None], tuple[np.ndarray, np.ndarray] | None]
 Shown = Picture | Panel
+LINES_AT_FIRST = 6
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,11 @@ class Subject:
         return [name for name in self.values.match(names) if name in self.with_curves]
 
     def lines(self, names: Sequence[str]) -> list[Line]:
+        """Of the settings; of more than LINES_AT_FIRST only the best are on at first."""
         labels = figures.labels(self.study, names)
-        return [Line(self.sources[name], labels[name], self.look[name]) for name in names]
+        order = [name for name in ranked(self.values, self.metric) if name in names]
+        first = names if len(names) <= LINES_AT_FIRST else order[:LINES_AT_FIRST]
+        return [Line(self.sources[name], labels[name], self.look[name], name in first) for name in names]
 
 
 class Kind(ABC):
