@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 @program("benchmark_study")
 def main(cfg: DictConfig) -> None:
+    from lr_lab.checks import check_whole_number
+
+    check_whole_number("drawn", cfg.drawn, 4)  # the dearest table draws a quarter of them
+    check_whole_number("races", cfg.races, 1)
     from lr_lab.benchmark.study import benchmark
 
-    benchmark(int(cfg.drawn), int(cfg.races))
+    benchmark(cfg.drawn, cfg.races)
 
 
 if __name__ == "__main__":

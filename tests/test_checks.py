@@ -1,11 +1,12 @@
 """Checks of values: the truth values of Python are ints to Python, and no numbers to a person."""
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
 
-from lr_lab.checks import check_choice, check_fraction, check_number, check_whole_number, typed
+from lr_lab.checks import check_choice, check_fraction, check_list, check_number, check_whole_number, typed
 from lr_lab.errors import NotAllowed, UserError
 
 
@@ -49,6 +50,21 @@ def test_choices_are_told_as_they_are_typed() -> None:
     for value in (1, 0, "true"):
         with pytest.raises(NotAllowed, match=rf"^graphs={value} .* choose one of null, true, false, warn\.$"):
             check_choice("graphs", value, (None, True, False, "warn"))
+
+
+def test_a_choice_that_is_close_is_named() -> None:
+    with pytest.raises(NotAllowed, match=r"accelerator=GPU .* auto, cpu, gpu; did you mean gpu\?$"):
+        check_choice("accelerator", "GPU", ("auto", "cpu", "gpu"))
+
+
+def test_lists() -> None:
+    check_list("sizes", [1, 2], partial(check_whole_number, least=1))
+    with pytest.raises(NotAllowed, match="sizes=0 is not allowed"):
+        check_list("sizes", [1, 0], partial(check_whole_number, least=1))
+    values: list[Any] = [1, "12", [], None]
+    for value in values:
+        with pytest.raises(NotAllowed, match="is not a list; write sizes="):
+            check_list("sizes", value, partial(check_whole_number, least=1))
 
 
 def test_a_refused_value_is_an_error_of_a_person_and_of_a_value() -> None:

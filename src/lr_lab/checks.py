@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lr_lab.errors import NotAllowed
+from lr_lab.errors import NotAllowed, did_you_mean
 
 _LARGEST = 2**63 - 1  # the largest whole number of torch
 
@@ -48,7 +48,17 @@ def check_fraction(name: str, value: Any) -> None:
 def check_choice(name: str, value: Any, choices: Sequence[Any]) -> None:
     """Raises NotAllowed unless `value` is one of the choices; true is not 1."""
     if not any(value == choice and isinstance(value, bool) == isinstance(choice, bool) for choice in choices):
-        raise NotAllowed(f"{name}={typed(value)} is not allowed; choose one of {', '.join(map(typed, choices))}.")
+        known = list(map(typed, choices))
+        hint = did_you_mean(typed(value), [choice for choice in known if choice != typed(value)])
+        raise NotAllowed(f"{name}={typed(value)} is not allowed; choose one of {', '.join(known)}{hint}")
+
+
+def check_list(name: str, values: Any, check: Callable[[str, Any], None]) -> None:
+    """Raises NotAllowed unless `values` is a list with at least one value, and `check(name, value)` allows each."""
+    if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+        raise NotAllowed(f"{name}={typed(values)} is not a list; write {name}=[...], with at least one value.")
+    for value in values:
+        check(name, value)
 
 
 def typed(value: Any) -> str:

@@ -52,8 +52,9 @@ def not_yaml(error: Any, file: Path | None = None) -> UserError:
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """The end of a sentence that refuses `word`: the closest known one, if any is close."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else "."
+    lowered = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), lowered, n=1)
+    return f"; did you mean {lowered[close[0]]}?" if close else "."
 
 
 def not_there(path: Path, advice: str) -> UserError:
