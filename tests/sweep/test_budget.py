@@ -117,7 +117,7 @@ def test_hours_that_are_spent_end_it(tmp_path: Path, trainer: Callable[[Truth], 
     said: list[str] = []
     train_until_decided(small_study(), tmp_path, Limit(hours=0.05), say=said.append)
     assert len(asked) == 6  # two seeds of three settings take 0.06 hours
-    assert "It ends after 0.06 hours of training, of 0.05." in said
+    assert "The budget is spent: 0.06 hours of training, the budget is 0.05." in said
 
 
 def test_more_seeds_after_the_last_look_are_a_further_look(

@@ -137,7 +137,7 @@ def train_until_decided(
         elif end is not None and seed >= end:
             say(f"It ends at {most} seeds, as asked.")
         elif now.hours >= most_hours:
-            say(f"It ends after {now.hours:.2f} hours of training, of {most_hours:g}.")
+            say(f"The budget is spent: {now.hours:.2f} hours of training, the budget is {most_hours:.3g}.")
         else:
             jobs = jobs or overrides_of(study, output_dir, also)
             say(say_cost(now.outcome, now.hours_to_next_look))
