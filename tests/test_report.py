@@ -14,6 +14,7 @@ from synthetic_study import write_decay_study, write_run
 
 from lr_lab.errors import UserError
 from lr_lab.report.evidence import OUTCOMES
+from lr_lab.report.index import write_index
 from lr_lab.report.making import make_report
 from lr_lab.run.config import CONFIG_DIR
 from lr_lab.run.source import code_of
@@ -323,6 +324,47 @@ def test_a_report_of_fewer_runs_does_not_replace_one_of_more(tmp_path: Path) -> 
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
     make_report("demo", tmp_path, fewer=True)
     assert len(pd.read_csv(folder / "results.csv")) == 3
+
+
+def _cut(file: Path, share: float) -> None:
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+@pytest.mark.parametrize("name", ["config.yaml", "history.csv", "result.json"])
+def test_a_cut_file_of_a_run_is_named(tmp_path: Path, name: str, share: float) -> None:
+    runs = [write_run(tmp_path, "demo", [0.5, 0.6, 0.7], lr=lr) for lr in (0.1, 0.2)]
+    _cut(runs[0].path / name, share)
+    if name == "result.json":
+        report, folder = make_report("demo", tmp_path)
+        assert report.notices == [
+            "result.json cannot be read, so these runs are left out until their sweep has written it anew: "
+            f"{runs[0].path.name}."
+        ]
+        assert len(pd.read_csv(folder / "results.csv")) == 1
+    else:
+        with pytest.raises(UserError, match=rf"{runs[0].path.name}/{name}"):
+            make_report("demo", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("results.csv", 0), ("results.csv", 0.5), ("histories.csv.gz", 0), ("histories.csv.gz", 0.5), ("looks.csv", 0)],
+)
+def test_a_cut_file_of_a_report_is_named(outputs: Path, tmp_path: Path, name: str, share: float) -> None:
+    kept = tmp_path / "reports" / "decay_mnist"
+    shutil.copytree(outputs / "reports" / "decay_mnist", kept)
+    _cut(kept / name, share)
+    with pytest.raises(UserError, match=name):
+        make_report("decay_mnist", tmp_path)
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_cut_summary_is_named(outputs: Path, tmp_path: Path, share: float) -> None:
+    shutil.copytree(outputs / "reports" / "decay_mnist", tmp_path / "decay_mnist")
+    _cut(tmp_path / "decay_mnist" / "summary.json", share)
+    with pytest.raises(UserError, match=r"decay_mnist/summary\.json is damaged; write that report anew"):
+        write_index(tmp_path)
 
 
 def test_a_study_that_nobody_ran(outputs: Path, tmp_path: Path) -> None:

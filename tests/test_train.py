@@ -115,7 +115,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     child.kill()
     child.join()
     assert child.exitcode == -signal.SIGKILL
-    assert result_of(folder)["status"] == "running"
+    assert '"status": "running"' in folder.result_file.read_text()
+    assert result_of(folder)["status"] == "stopped"
     result = train(config)
     assert history_without_seconds(config) == history_without_seconds(whole)
     assert {**result, "wall_seconds": 0, "samples_per_second": 0} == {
@@ -175,6 +176,22 @@ def test_a_spoiled_checkpoint_costs_one_epoch(run_config: Configure, tmp_path: P
     train(config)
     assert "cannot be read and is passed over" in folder.log_file.read_text()
     assert f"going on after epoch {done - 1}\n" in folder.log_file.read_text()
+    assert history_without_seconds(config) == history_without_seconds(whole)
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_run_whose_checkpoints_are_all_spoiled_starts_anew(
+    run_config: Configure, tmp_path: Path, share: float
+) -> None:
+    config = run_config()
+    whole = elsewhere(config, tmp_path)
+    train(whole)
+    interrupt_after(config, epochs=2)
+    folder = RunFolder(run_path(config))
+    for file in (folder.checkpoint_file, folder.previous_checkpoint_file):
+        file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    train(config)
+    assert folder.log_file.read_text().count("cannot be read and is passed over") == 2
     assert history_without_seconds(config) == history_without_seconds(whole)
 
 
@@ -276,7 +293,7 @@ def test_init_from_may_be_the_checkpoint_of_a_run(run_config: Configure) -> None
 
 
 def test_tensorboard_has_curves_first_and_settings_with_results_on_its_hparams_page(run_config: Configure) -> None:
-    config = run_config()
+    config = run_config("model.dropout=0.25", "data.val_fraction=0.3")
     result = train(config)
     board = EventAccumulator(str(run_path(config) / "tensorboard")).Reload()
     history = RunFolder(run_path(config)).history()
@@ -297,6 +314,11 @@ def test_tensorboard_has_curves_first_and_settings_with_results_on_its_hparams_p
     assert columns["lr"].number_value == config["lr"]
     assert columns["result best_val_accuracy"].number_value == result["best_val_accuracy"]
     assert columns["result diagnosis"].string_value == result["diagnosis"]
+    assert columns["model.dropout"].number_value == 0.25
+    assert columns["data.val_fraction"].number_value == 0.3
+    assert {key: columns[key].string_value for key in ("optimizer", "sequence", "strategy")} == {
+        key: config["names"][key] for key in ("optimizer", "sequence", "strategy")
+    }
 
 
 @pytest.mark.parametrize(
@@ -400,7 +422,7 @@ def test_who_stops_a_run_is_told_how_to_go_on(tmp_path: Path, number: signal.Sig
     assert started.returncode == code
     assert re.search(r"Stopped after \d+ of 5000 epochs; the same command goes on from there\.", said)
     (folder,) = (tmp_path / "first_look").iterdir()
-    assert result_of(RunFolder(folder))["status"] == "running"
+    assert '"status": "stopped"' in RunFolder(folder).result_file.read_text()
 
 
 def test_who_stops_it_before_it_trains_is_told_so_in_a_sentence(tmp_path: Path) -> None:

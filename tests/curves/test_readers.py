@@ -366,6 +366,18 @@ def test_a_run_of_this_laboratory_is_read_with_its_classes(tmp_path: Path) -> No
     assert close(curve.val_accuracy, HITS)
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "result.json"])
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_cut_file_of_a_run_of_this_laboratory_is_named(tmp_path: Path, name: str, share: float) -> None:
+    texts = {"config.yaml": "model: {classes: 10}\n", "result.json": '{"guess_loss": 2.3}'}
+    for file, text in texts.items():
+        (tmp_path / file).write_text(text[: int(share * len(text))] if file == name else text)
+    header = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+    (tmp_path / "history.csv").write_text(",".join(header) + "\n0,0.1,2,0.5,2,0.5\n1,0.1,1,0.6,1,0.6\n")
+    with pytest.raises(UserError, match=rf"{name} is damaged; explain .*history\.csv instead"):
+        read([str(tmp_path)])
+
+
 def test_fastais_rows_without_names() -> None:
     (curve,) = of_text(lines(lambda e: f"[{e}, {TRAIN[e]}, {VAL[e]}, {HITS[e]}, '00:01']"))
     assert close(curve.train_loss, TRAIN)

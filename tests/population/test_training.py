@@ -246,13 +246,15 @@ def test_an_error_is_every_members_error_and_told_once_in_each_log(
         assert folder(config).log_file.read_text().count("failed: ") == 1
 
 
+@pytest.mark.parametrize("share", [0, 0.5])
+@pytest.mark.parametrize("ending", ["ckpt", "json"])
 def test_a_spoiled_checkpoint_starts_the_population_anew(
-    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch
+    grid: Callable[..., list[Config]], monkeypatch: pytest.MonkeyPatch, ending: str, share: float
 ) -> None:
     configs = grid("broken")[:2]
     interrupt(configs, 2, monkeypatch)
-    (checkpoint,) = (folder(configs[0]).path.parent / ".population").glob("*.ckpt")
-    checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
+    (file,) = (folder(configs[0]).path.parent / ".population").glob(f"*.{ending}")
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
     train_population(configs, Options())
     assert [result_of(folder(config))["status"] for config in configs] == ["completed"] * 2
     assert [row["epoch"] for row in history(configs[0])] == [0, 1, 2, 3]

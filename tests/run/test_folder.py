@@ -136,6 +136,55 @@ def test_a_damaged_history_is_named(tmp_path: Path, text: str) -> None:
         folder.history()
 
 
+@pytest.mark.parametrize("share", [0, 0.5, 0.9, 0.999])
+def test_a_history_that_was_cut_short_is_named(tmp_path: Path, share: float) -> None:
+    folder = RunFolder(tmp_path)
+    folder.write_history([{"epoch": epoch, "lr": 0.1, "seconds": 0.25} for epoch in range(10)])
+    folder.write_result({"status": "completed", "epochs_run": 10})
+    assert len(folder.history()) == 10
+    text = folder.history_file.read_text()
+    folder.history_file.write_text(text[: int(share * len(text))])
+    with pytest.raises(UserError, match=r"history.csv is damaged"):
+        folder.history()
+
+
+def test_a_run_that_nobody_trains_was_stopped(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with folder.locked():
+        folder.write_result({"status": "running", "epochs_run": 1})
+        assert folder.result() == {"status": "running", "epochs_run": 1}
+        folder.note_stop()
+        assert '"running"' in folder.result_file.read_text()
+    assert folder.result() == {"status": "stopped", "epochs_run": 1}
+    assert collect_results(tmp_path) == []
+    folder.config_file.touch()
+    assert [result["status"] for result in collect_results(tmp_path)] == ["stopped"]
+    assert '"running"' in folder.result_file.read_text()
+    folder.note_stop()
+    assert '"stopped"' in folder.result_file.read_text()
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_run_that_is_told_to_stop_says_so(run_config: Configure, stop: type[BaseException]) -> None:
+    config = run_config()
+    folder = RunFolder(run_path(config))
+    with pytest.raises(stop), folder.training(config, {"status": "running", "epochs_run": 0}):
+        raise stop
+    assert '"stopped"' in folder.result_file.read_text()
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5])
+def test_a_configuration_that_was_cut_short_is_named(run_config: Configure, share: float) -> None:
+    config = run_config()
+    folder = RunFolder(run_path(config))
+    text = yaml.safe_dump(config, sort_keys=False)
+    write_text(folder.config_file, text)
+    assert folder.config() == config
+    write_text(folder.config_file, text[: int(share * len(text))])
+    with pytest.raises(UserError, match=r"config.yaml cannot be read"):
+        folder.config()
+
+
 @pytest.mark.parametrize("text", [None, "lr: ["])
 def test_a_damaged_configuration_is_named(tmp_path: Path, text: str | None) -> None:
     folder = RunFolder(tmp_path)

@@ -451,6 +451,10 @@ def test_what_ends_the_sweep_ends_its_processes_and_loses_no_epoch(
         assert "Results:" in printed
     wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children), seconds=20)
 
+    written = "running" if number == signal.SIGKILL else "stopped"
+    for folder in folders:
+        assert f'"status": "{written}"' in (folder / "result.json").read_text()
+        assert (RunFolder(folder).result() or {})["status"] == "stopped"
     kept = {folder: len(RunFolder(folder).history()) for folder in folders}
     assert min(kept.values()) >= 1
     again = program(*LONG_SWEEP, f"output_dir={tmp_path}")

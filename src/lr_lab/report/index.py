@@ -54,7 +54,7 @@ def write_index(reports: Path) -> Path:
         The page, index.html.
 
     Raises:
-        UserError: the folder has no report with a summary.
+        UserError: the folder has no report with a summary, or a summary is damaged.
     """
     summaries = read_summaries(reports)
     if any(summary["claims"] for summary in summaries.values()):
@@ -68,12 +68,20 @@ def read_summaries(reports: Path) -> dict[str, dict[str, Any]]:
     """The summary of each report in the folder, by the name of its study.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or one is damaged.
     """
-    summaries = {file.parent.name: json.loads(file.read_text()) for file in sorted(reports.glob(f"*/{SUMMARY}"))}
+    summaries = {file.parent.name: _summary(file) for file in sorted(reports.glob(f"*/{SUMMARY}"))}
     if not summaries:
         raise UserError(f"{reports} has no report yet; make one first: python -m src.report study=NAME")
     return summaries
+
+
+def _summary(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        study = file.parent.name
+        raise UserError(f"{file} is damaged; write that report anew: python -m src.report study={study}") from error
 
 
 def write_answers(reports: Path, leading: Sequence[str]) -> None:

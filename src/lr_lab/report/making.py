@@ -134,7 +134,7 @@ def _report(measured: _Measured, folder: Path, run_dir: Path) -> page.Report:
     shown_tables = _tables(study, values, runs, contest, picks, second)
     return page.Report(
         study=replace(study, figures=drawn.entries),
-        notices=[*_old(runs, run_dir), *(notice.says for notice in study.notices if notice.applies(runs.results))],
+        notices=_notices(study, runs, run_dir),
         answer=[sentence for part, its in contests for sentence in answer(part, its, claims, second)]
         or _nearest(study, shown_tables),
         picture=_picture(contest, contenders, drawn, folder / "figures"),
@@ -150,6 +150,19 @@ def _report(measured: _Measured, folder: Path, run_dir: Path) -> page.Report:
         illustrations=drawn.shown,
         drawing=drawn.drawing,
     )
+
+
+def _notices(study: Study, runs: Runs, run_dir: Path) -> list[str]:
+    """What a reader must know first: of the runs' files, and what the study's file says."""
+    applying = [notice.says for notice in study.notices if notice.applies(runs.results)]
+    return [*_unreadable(run_dir), *_old(runs, run_dir), *applying]
+
+
+def _unreadable(run_dir: Path) -> list[str]:
+    """A sentence that names the runs whose result cannot be read."""
+    names = [f.path.name for f in run_folders(run_dir) if f.result_file.exists() and f.result() is None]
+    said = "result.json cannot be read, so these runs are left out until their sweep has written it anew"
+    return [f"{said}: {listed(names)}."] if names else []
 
 
 def _old(runs: Runs, run_dir: Path) -> list[str]:

@@ -40,6 +40,11 @@ HISTORY_COLUMNS = (
 
 # A sweep does not train runs again that ended so.
 FINISHED = ("completed", "diverged")
+RUNNING, STOPPED = "running", "stopped"
+
+_A_LOOK = 0.5  # seconds: who looks whether a run is held holds it for much less
+# Without these a configuration was cut short, or is none.
+_GROUPS = {"data", "model", "optimizer", "sequence", "strategy", "trainer", "names", "analysis"}
 
 # Place and names of a run do not shape its result. Everything else in the configuration does.
 _NOT_IDENTITY = {
@@ -184,16 +189,20 @@ class RunFolder:
         self.history_file = self.path / "history.csv"
         self.result_file = self.path / "result.json"
         self.inputs_file = self.path / "inputs.json"
+        self._lock_file = self.path / ".lock"
         self.log_file = self.path / "train.log"
         self.checkpoint_file = self.path / "checkpoints" / "last.ckpt"
         # One epoch older, kept while the run trains: a killed process may have spoiled the newest.
         self.previous_checkpoint_file = self.path / "checkpoints" / "previous.ckpt"
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, patience: float = 0.0) -> Iterator[None]:
         """Holds the run, so that no other process trains it meanwhile.
 
         The system drops the lock when the process ends, however it ends.
+
+        Args:
+            patience: seconds to wait for it.
 
         Raises:
             RunBusy: another process holds it.
@@ -201,7 +210,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", blocking=False).acquire()
+            lock = FileLock(self._lock_file, timeout=patience).acquire()
         except Timeout as error:
             raise RunBusy(f"{self.path} is being trained by another process; wait for it to end.") from error
         except OSError as error:
@@ -221,11 +230,11 @@ class RunFolder:
             RunBusy: another process is training this run.
             UserError: the folder cannot be written.
         """
-        with self.locked(), self._logging():
+        with self.locked(_A_LOOK), self._logging():
             self._remove_leftovers()
             if not self.finished():
                 write_text(self.config_file, yaml.safe_dump(dict(config), sort_keys=False))
-                self.write_result({**(self.result() or blank), "status": "running", "error": None})
+                self.write_result({**(self.result() or blank), "status": RUNNING, "error": None})
             try:
                 yield
             except Exception as error:
@@ -236,10 +245,40 @@ class RunFolder:
                     with contextlib.suppress(UserError):
                         self.record_failure(blank, reason)
                 raise
+            except (KeyboardInterrupt, SystemExit):  # Ctrl-C, and what Lightning makes of it and of SIGTERM
+                with contextlib.suppress(UserError):
+                    self._note_stop()
+                raise
 
     def record_failure(self, blank: Mapping[str, Any], reason: str) -> None:
         """Marks the run as failed, with the reason, and keeps the rest of its result."""
         self.write_result({**(self.result() or blank), "status": "failed", "error": reason})
+
+    def _note_stop(self) -> None:
+        result = self._written_result()
+        if result and result["status"] == RUNNING:
+            self.write_result(result | {"status": STOPPED})
+
+    def note_stop(self) -> None:
+        """Writes down that the run was stopped, if the process that trained it has ended without a word."""
+        if (self.result() or {}).get("status") == STOPPED:
+            with contextlib.suppress(UserError), self.locked():
+                self._note_stop()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a process trains it.
+
+        Raises:
+            UserError: the lock cannot be tried.
+        """
+        try:
+            if self._lock_file.exists():
+                with self.locked():
+                    pass
+        except RunBusy:
+            return True
+        return False
 
     @contextlib.contextmanager
     def _logging(self) -> Iterator[None]:
@@ -289,11 +328,15 @@ class RunFolder:
         Raises:
             UserError: it is missing or damaged.
         """
+        unusable = UserError(f"{self.config_file} cannot be read; delete {self.path} to train that run anew.")
         try:
             # A study may have a thousand runs, and the parser written in Python takes 10 ms for each.
-            return yaml.load(self.config_file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            config = yaml.load(self.config_file.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except (OSError, yaml.YAMLError) as error:
-            raise UserError(f"{self.config_file} cannot be read; delete {self.path} to train that run anew.") from error
+            raise unusable from error
+        if not (isinstance(config, dict) and config.keys() >= _GROUPS):
+            raise unusable
+        return config
 
     def write_history(self, rows: Sequence[Row]) -> None:
         """Writes one row per epoch; columns beyond the common ones (the probes') follow in their own order."""
@@ -304,15 +347,20 @@ class RunFolder:
         """The rows of history.csv, exactly as they were written; [] if there are none yet.
 
         Raises:
-            UserError: it is damaged.
+            UserError: it is damaged, or has fewer epochs than the result.
         """
         if not self.history_file.exists():
             return []
+        damaged = UserError(f"{self.history_file} is damaged; delete {self.path} to train that run anew.")
+        least = (self._written_result() or {}).get("epochs_run", 0)  # read first, as it is written last
+        text = self.history_file.read_text(encoding="utf-8")
         try:
-            with self.history_file.open(encoding="utf-8", newline="") as file:
-                return [{column: _number(column, text) for column, text in row.items()} for row in csv.DictReader(file)]
+            rows = [{key: _number(key, cell) for key, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
         except (TypeError, ValueError) as error:  # a row is cut short, or a cell is not a number
-            raise UserError(f"{self.history_file} is damaged; delete {self.path} to train that run anew.") from error
+            raise damaged from error
+        if len(rows) < least or not text.endswith("\n"):
+            raise damaged
+        return rows
 
     def write_inputs(self, code: Mapping[str, str], data: Mapping[str, Any]) -> None:
         """Writes inputs.json: the digests of run/inputs.py."""
@@ -333,7 +381,17 @@ class RunFolder:
         return kept
 
     def result(self) -> dict[str, Any] | None:
-        """The content of result.json; None if the file is missing or spoiled: such a run is not finished."""
+        """The content of result.json; None if the file is missing or spoiled: such a run is not finished.
+
+        A run that says it is running and that no process holds was stopped, whatever stopped it.
+        """
+        result = self._written_result()
+        with contextlib.suppress(UserError):
+            if result and result["status"] == RUNNING and not self.is_busy:
+                return result | {"status": STOPPED}
+        return result
+
+    def _written_result(self) -> dict[str, Any] | None:
         try:
             result = json.loads(self.result_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):

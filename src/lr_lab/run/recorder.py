@@ -19,7 +19,7 @@ from lr_lab.errors import UserError, first_line
 from lr_lab.modules.block import BlockModule
 from lr_lab.probes.probe import Probe
 from lr_lab.run.board import Board
-from lr_lab.run.folder import Row, RunFolder, written_aside
+from lr_lab.run.folder import RUNNING, Row, RunFolder, flat_configuration, written_aside
 from lr_lab.run.summary import SETTING_KEYS, curve_of, summarise
 from lr_lab.schedule.callback import Schedule
 
@@ -73,7 +73,7 @@ class RunRecord:
         self.folder.write_history(self.rows)
         if save_checkpoint is not None:
             save_checkpoint()
-        self.folder.write_result(self.result() | {"status": "running"})
+        self.folder.write_result(self.result() | {"status": RUNNING})
         # If several runs train in one process, `run` names the log that this line goes to.
         text = ", ".join(f"{key} {value}" for key, value in row.items())
         log.info("%s", text, extra={"run": self.folder.path})
@@ -97,8 +97,8 @@ class RunRecord:
         """Writes the final result, also as TensorBoard's hyper-parameters with their metrics, and returns it."""
         result = self.result()
         board = self._board or self.open_board(kept=None)
-        settings = {key: result[key] for key in SETTING_KEYS if result[key] is not None}
-        board.write_result(settings, result)
+        settings = {key: result[key] for key in SETTING_KEYS} | _further_settings(self.config)
+        board.write_result({key: value for key, value in settings.items() if value is not None}, result)
         self.folder.previous_checkpoint_file.unlink(missing_ok=True)
         return self.folder.write_result(result)
 
@@ -126,6 +126,12 @@ class RunRecord:
         self.updates = state_dict["updates"]
         self.wall_seconds = state_dict["wall_seconds"]
         self.device = state_dict.get("device", self.device)  # checkpoints of earlier versions have none
+
+
+def _further_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What shapes a run beyond SETTING_KEYS, such as model.dropout: in some sweep the runs differ in it."""
+    told = (*SETTING_KEYS, "_target_")
+    return {key: value for key, value in flat_configuration(config).items() if key.rpartition(".")[2] not in told}
 
 
 class Recorder(Checkpoint):

@@ -100,12 +100,17 @@ def further_looks(study: Study, folder: Path) -> list[int]:
     """The looks beyond the study's own that looks.csv in its report's folder has.
 
     Raises:
-        UserError: a look was taken that the study's file no longer counts.
+        UserError: the file is damaged, or a look was taken that the study's file no longer counts.
     """
     file = folder / "looks.csv"
     if not file.exists() or not study.looks:
         return []
-    taken = [int(seeds) for seeds in pd.read_csv(file)["seeds"]]
+    try:
+        taken = [int(seeds) for seeds in pd.read_csv(file)["seeds"]]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{file} is damaged, and it counts the looks that were taken; bring it back, or delete it with its report."
+        ) from error
     further = [seeds for seeds in taken if seeds > study.looks[-1]]
     if missing := [seeds for seeds in taken if seeds not in (*study.looks, *further)]:
         raise UserError(

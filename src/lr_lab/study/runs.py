@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -224,12 +225,25 @@ def read_table(file: Path) -> Runs:
 
 
 def read_report(folder: Path) -> Runs:
-    """The runs that a report kept: results.csv without the columns of `with_metrics`, and histories.csv.gz, if any."""
+    """The runs that a report kept: results.csv without the columns of `with_metrics`, and histories.csv.gz, if any.
+
+    Raises:
+        UserError: a file is damaged.
+    """
     runs = read_table(folder / "results.csv")
     file = folder / "histories.csv.gz"
     if not file.exists():
         return runs
-    histories = pd.read_csv(file, float_precision="round_trip")
+    try:
+        histories = pd.read_csv(file, float_precision="round_trip")
+        lost = set(histories["run"]) - set(runs.results["run"])
+    except (OSError, EOFError, zlib.error, ValueError, KeyError) as error:
+        raise UserError(f"{file} is damaged; bring it back, or report from the runs themselves.") from error
+    if lost:
+        raise UserError(
+            f"{folder / 'results.csv'} lacks {len(lost)} of the runs that {file.name} has, such as {min(lost)}; "
+            "bring it back, or report from the runs themselves."
+        )
     probed = plateau.whole_network(histories.head(1)).columns.difference(["run", *HISTORY_COLUMNS])
     computed = [name for name, metric in METRICS.items() if metric.of_run or metric.from_history]
     added = ["setting", *computed, *probed]

@@ -91,6 +91,8 @@ class SweepLauncher(Launcher):
                     self.train(runs, console)
             except KeyboardInterrupt as stop:
                 code = 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+            for run in runs:
+                run.folder.note_stop()
             failures = report_outcome(runs, console)
         except UserError as error:
             end(error)

@@ -20,7 +20,7 @@ from lr_lab.run.training import FAILED
 from lr_lab.sweep.probed import probed
 from lr_lab.sweep.runs import Run, last_line
 
-_STYLES = {"completed": "green", "diverged": "yellow", "failed": "red"}
+_STYLES = {"completed": "green", "diverged": "yellow", "stopped": "yellow", "failed": "red"}
 _WIDEST_PLOT = 100
 _MOST_PLOTTED = 20
 
@@ -83,7 +83,7 @@ def _counts(words: Iterable[str]) -> str:
 
 def _status(results: Sequence[Mapping[str, Any]]) -> Text:
     states = [result["status"] for result in results]
-    worst = next((state for state in ("failed", "diverged") if state in states), states[0])
+    worst = next((state for state in ("failed", "stopped", "diverged") if state in states), states[0])
     alone = len(states) == 1 and worst == "diverged"
     return Text(_counts(states) + (f" after {results[0]['epochs_run']}" if alone else ""), _STYLES.get(worst, ""))
 

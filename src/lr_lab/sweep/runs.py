@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lr_lab.errors import RunBusy, UserError
+from lr_lab.errors import UserError
 from lr_lab.run.folder import FINISHED, RunFolder, run_path
 from lr_lab.run.summary import summarise
 from lr_lab.run.training import FAILED
@@ -55,11 +55,7 @@ class Run:
     @property
     def is_busy(self) -> bool:
         """True while another process trains it."""
-        try:
-            with self.folder.locked():
-                return False
-        except RunBusy:
-            return True
+        return self.folder.is_busy
 
     def fail(self, reason: str) -> None:
         """Notes why it failed. Its folder notes it too, if it can be written and no other process trains it."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ from lr_lab.curves.numbers import number
 from lr_lab.curves.readers.base import Reader
 from lr_lab.curves.source import Source
 from lr_lab.curves.table import Row, Table
+from lr_lab.errors import UserError
 
 COLUMNS = {"epoch", "lr", "train_loss", "val_loss", "train_accuracy", "val_accuracy"}
 
@@ -31,7 +33,7 @@ class LabRun(Reader):
 
     def tables(self, source: Source) -> list[Table]:
         assert source.path is not None
-        config = yaml.safe_load((source.path / "config.yaml").read_text()) or {}
+        config = _document(source.path / "config.yaml", yaml.safe_load)
         with (source.path / "history.csv").open() as lines:
             rows = [
                 Row(
@@ -44,7 +46,7 @@ class LabRun(Reader):
                 for line in csv.DictReader(lines)
             ]
         result = source.path / "result.json"
-        known = json.loads(result.read_text()) if result.is_file() else {}
+        known = _document(result, json.loads) if result.is_file() else {}
         return [Table(rows, source.name, classes=classes_of(config), guess_loss=known.get("guess_loss"))]
 
 
@@ -54,3 +56,18 @@ def classes_of(config: Mapping[str, Any]) -> int | None:
     None for regression.
     """
     return config.get("classes") or (config.get("model") or {}).get("classes")
+
+
+def _document(file: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+    """The mapping that a file holds.
+
+    Raises:
+        UserError: the file is cut short or holds something else.
+    """
+    try:
+        content = parse(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{file} is damaged; explain {file.with_name('history.csv')} instead, or train that run anew.")
+    return content
