@@ -42,8 +42,8 @@ HISTORY_COLUMNS = (
 FINISHED = ("completed", "diverged")
 RUNNING, STOPPED = "running", "stopped"
 
-_A_LOOK = 0.5  # seconds: who looks whether a run is held holds it for much less
-# Without these a configuration was cut short, or is none.
+_A_LOOK = 0.5  # seconds to wait for the lock: a process that only looks at a run holds it for much less
+# A configuration without one of these was cut short.
 _GROUPS = {"data", "model", "optimizer", "sequence", "strategy", "trainer", "names", "analysis"}
 
 # Place and names of a run do not shape its result. Everything else in the configuration does.
