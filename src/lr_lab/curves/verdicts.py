@@ -19,6 +19,7 @@ from lr_lab.curves.thresholds import Thresholds
 DIVERGED_RATIO = 10.0
 STRONGEST = 9.0
 UNSEEN = 2e-4  # a person does not see a smaller relative fall; the loss of a dead network falls this little
+LEVEL = 0.02  # a training loss that rose by this part of the way, and less than it swings, stood at its level
 SHORT = 8  # runs of fewer points are not smoothed
 
 
@@ -60,7 +61,10 @@ def has_learned(shape: Shape, thresholds: Thresholds) -> bool:
 
 
 def collapsed(shape: Shape, thresholds: Thresholds) -> Verdict | None:
-    """The training loss had come down, then went back up and stayed there."""
+    """The training loss had come down, then went back up and stayed there.
+
+    Where the validation loss rose as much, half of it will do for the training loss, from the best validation on.
+    """
     train = shape.train
     best = train.lowest()
     came_down, lost = shape.start - train.values[best], min(train.end) - train.values[best]
@@ -73,13 +77,24 @@ def collapsed(shape: Shape, thresholds: Thresholds) -> Verdict | None:
         return None
     return Verdict(
         "collapsed",
-        least((lost, thresholds.collapse * came_down)),
+        max(least((lost, thresholds.collapse * came_down)), _lost_together(shape, thresholds, came_down)),
         f"The {'training' if shape.has_train else 'validation'} loss was {loss(train.values[best])} after "
         f"{_after(shape, train.at[best])}, but later rose and was {loss(train.values[-1])} after "
         f"{_after(shape, train.at[-1])}; {shape.origin} is {loss(shape.start)}.",
         train.at[best],
         (train.at[best], train.at[-1]),
     )
+
+
+def _lost_together(shape: Shape, thresholds: Thresholds, came_down: float) -> float:
+    """How far both losses rose since the validation was best, over what is needed."""
+    if not shape.has_both:
+        return 0.0
+    val = shape.val
+    best = val.smoothed.index(min(val.smoothed))
+    lost = min(shape.train.end) - shape.train.near(val.at[best])
+    risen = median(val.end) - val.smoothed[best]
+    return least((lost, thresholds.collapse / 2 * came_down), (risen, thresholds.collapse * shape.way_of_val))
 
 
 def _left_its_start(shape: Shape, thresholds: Thresholds) -> bool:
@@ -92,7 +107,7 @@ def _left_its_start(shape: Shape, thresholds: Thresholds) -> bool:
 
 
 def overfitting(shape: Shape, thresholds: Thresholds) -> Verdict | None:
-    """The validation loss ends above its lowest, the training loss below its value at that time."""
+    """The validation loss ends above its lowest, the training loss below its value at that time, or at it."""
     if not shape.has_both or not has_learned(shape, thresholds):
         return None
     val = shape.val
@@ -100,7 +115,7 @@ def overfitting(shape: Shape, thresholds: Thresholds) -> Verdict | None:
     low, risen = val.smoothed[best], median(val.end)
     before, after = shape.train.near(val.at[best]), median(shape.train.end)
     rise = risen - low
-    if after >= before or rise <= 0:
+    if after >= before + min(shape.train.swing, LEVEL * shape.way) or rise <= 0:
         return None
     by_way = least((rise, thresholds.rise * shape.way_of_val), (rise, thresholds.rise_to_swing * val.swing))
     by_ratio = (
