@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from lr_lab.errors import UserError
 from lr_lab.run import parts
+from lr_lab.run.building import build
 from lr_lab.run.config import compose
+from lr_lab.run.process import prepare_process
 from lr_lab.schedule.sequences import Cosine, Warmup
 
 PROCESS = """
@@ -36,8 +39,8 @@ mallinfo = ctypes.CDLL(None).mallinfo
 mallinfo.restype = MallInfo
 torch.set_num_threads(1)
 if sys.argv[1] == "prepared":
-    from lr_lab.run import parts
-    parts.prepare_process()
+    from lr_lab.run.process import prepare_process
+    prepare_process()
 before = mapped()
 activations = torch.ones(20 * 2**18)
 outside_the_heap = mapped() - before
@@ -80,7 +83,7 @@ def test_a_job_of_slurm_with_several_tasks_trains_as_anywhere(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(rank_zero_only, "rank", 3)  # as Lightning reads of SLURM_PROCID when it is imported
     assert parts.build_trainer(run_config("trainer.accelerator=cpu"), []).world_size == 1
-    parts.prepare_process()
+    prepare_process()
     assert vars(rank_zero_only)["rank"] == 0, "others write no TensorBoard"
 
 
@@ -95,9 +98,9 @@ def test_a_device_that_this_machine_lacks_is_refused(
 
 def test_what_cannot_be_imported_is_told_why() -> None:
     with pytest.raises(UserError, match=r"^Error loading 'lr_lab\.models\.mnist_cnn\.MnistCNNN': ModuleNotFound"):
-        parts.build({"_target_": "lr_lab.models.mnist_cnn.MnistCNNN"})
+        build({"_target_": "lr_lab.models.mnist_cnn.MnistCNNN"})
     with pytest.raises(UserError, match=r"lr_lab\.models\.nonesuch.*No module named"):
-        parts.build({"_target_": "lr_lab.models.nonesuch.Net"})
+        build({"_target_": "lr_lab.models.nonesuch.Net"})
 
 
 def test_an_optimizer_that_needs_a_closure_is_refused(run_config: Callable[..., dict[str, Any]]) -> None:
@@ -143,20 +146,43 @@ def test_a_last_batch_of_one_is_refused_where_batch_norm_cannot_take_it(
     network = ("model=plain_cnn", "model.depth=4", "model.in_channels=1", f"model.batch_norm={str(norm).lower()}")
     images = ("data=random_images", f"data.samples={limit}", "data.size=8", "model.size=8")
     config = compose(*images, *network, f"batch_size={batch_size}")
-    data = parts.build_data(config)
-    net = parts.build_network(config, data)
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    data.setup()
+    run = parts.Parts.of(config)
+    before = {name: value.clone() for name, value in run.net.state_dict().items()}
     if other is None:
-        parts.check_smallest_batch(config, net, data)
+        run.read()
     else:
         sentence = (
             rf"^batch_size={batch_size} leaves a batch of one of the 33 samples, .*; give .* batch_size={other}\.$"
         )
         with pytest.raises(UserError, match=sentence):
-            parts.check_smallest_batch(config, net, data)
-    for name, value in net.state_dict().items():  # running means, too
+            run.read()
+    for name, value in run.net.state_dict().items():  # running means, too
         assert torch.equal(value, before[name])
+
+
+def test_parts_are_built_once_and_fit_together(run_config: Callable[..., dict[str, Any]]) -> None:
+    run = parts.Parts.of(run_config("probes=[gradient_norm]", "optimizer=adam"))
+    run.check()
+    assert not hasattr(run.data, "train"), "the check reads nothing"
+    assert run.read() is run
+    assert run.module.net is run.net
+    extra = pl.Callback()
+    assert run.trainer(extra).callbacks[:3] == [run.schedule, *run.probes, extra]  # type: ignore[attr-defined]
+    other = parts.Parts.of(run.config, run.data)
+    assert other.data is run.data
+    for one, same in zip(run.net.parameters(), other.net.parameters(), strict=True):
+        assert one is not same
+        assert torch.equal(one, same)
+
+
+def test_a_check_refuses_what_training_would(run_config: Callable[..., dict[str, Any]]) -> None:
+    for override, sentence in (
+        ("model.size=8", "does not take two samples"),
+        ("optimizer.momentum=-1", "optimizer=sgd cannot be used here"),
+        ("epochs=1", "warmup.length=2 is too long"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            parts.Parts.of(run_config("warmup=linear", "warmup.length=2", override)).check()
 
 
 def test_augmentation_is_built_into_the_data() -> None:

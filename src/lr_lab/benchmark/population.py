@@ -27,9 +27,9 @@ from rich.table import Table
 from lr_lab.benchmark.run import Case
 from lr_lab.population.network import CONVOLUTIONS, Population
 from lr_lab.population.trials import largest_that_fits
-from lr_lab.run import parts
 from lr_lab.run.config import compose
 from lr_lab.run.folder import RunFolder, run_path, write_csv
+from lr_lab.run.parts import Parts
 from lr_lab.run.recorder import device_name
 from lr_lab.run.training import train
 
@@ -72,15 +72,13 @@ class Watch:
 def build_population(case: Case, way: Way, members: int) -> Population:
     """A population with up to ten seeds, as a study of 14 settings x 10 seeds has."""
     config = compose(*case.overrides)
-    data = parts.build_data(config)
-    data.setup()
-    data.to(device())
-    net = parts.build_network(config, data)
+    parts = Parts.of(config).read()
+    parts.data.to(device())
     return Population(
-        parts.build_module(config, net, data, config["lr"]),
-        [net] * members,
+        parts.module,
+        [parts.net] * members,
         [config["optimizer"]] * members,
-        data,
+        parts.data,
         [0 if way.one_seed else member % 10 for member in range(members)],
         torch.bfloat16 if way.precision == "bf16" else None,
         way.convolution,

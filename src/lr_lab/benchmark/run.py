@@ -35,9 +35,10 @@ from torchmetrics.classification import MulticlassAccuracy
 from torchvision import transforms
 
 from lr_lab.data.in_memory import InMemoryDataModule, Split
-from lr_lab.run import parts
 from lr_lab.run.config import CONFIG_DIR, compose
 from lr_lab.run.folder import RunFolder, collect_results, run_path, write_csv
+from lr_lab.run.parts import Parts, build_data
+from lr_lab.run.process import prepare_process
 from lr_lab.run.recorder import Recorder, device_name
 
 plt.switch_backend("agg")
@@ -218,7 +219,7 @@ def template_seconds(case: Case, folder: Path) -> float:
         num_sanity_val_steps=0,
     )
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-        trainer.fit(Template(parts.build_network(config, data), data.classes or 1), train, val)
+        trainer.fit(Template(Parts.of(config, data).net, data.classes or 1), train, val)
     return clock.second_epoch
 
 
@@ -226,19 +227,15 @@ def run_seconds(case: Case, folder: Path) -> float:
     """(d) Seconds of an epoch of a run with everything that a run does."""
     with tempfile.TemporaryDirectory(dir=folder) as output_dir:
         config = case.config(Path(output_dir))
-        data = parts.build_data(config)
-        net = parts.build_network(config, data)
-        data.setup()
-        schedule = parts.build_schedule(config, data.steps_per_epoch)
-        recorder = Recorder(RunFolder(run_path(config)), config, schedule, data)
+        parts = Parts.of(config).read()
+        recorder = Recorder(RunFolder(run_path(config)), config, parts.schedule, parts.data)
         clock = Clock()
-        trainer = parts.build_trainer(config, [schedule, recorder, clock])
-        trainer.fit(parts.build_module(config, net, data, schedule.rate), data)
+        parts.trainer(recorder, clock).fit(parts.module, parts.data)
     return clock.second_epoch
 
 
 def fresh_data(config: dict[str, Any]) -> InMemoryDataModule:
-    data = parts.build_data(config)
+    data = build_data(config)
     data.setup()
     return data
 
@@ -262,9 +259,9 @@ def measure(case: Case, rounds: int, folder: Path) -> Iterator[dict[str, float]]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = case.config(folder)
     data = fresh_data(config)
-    plain = plain_loop(parts.build_network(config, data).to(device), data, device)
+    plain = plain_loop(Parts.of(config, data).net.to(device), data, device)
     data.to(device)
-    bare = bare_loop(parts.build_network(config, data).to(device), data)
+    bare = bare_loop(Parts.of(config, data).net.to(device), data)
     bare()  # warm-up; the others warm up in their first epoch, or have no need
     for _ in range(rounds):
         seconds = {
@@ -359,7 +356,7 @@ def show(medians: dict[Case, dict[str, float]], machine: str, console: Console) 
 def benchmark(cfg: DictConfig) -> None:
     """Measures, prints the table, writes benchmark.csv, .md and .png."""
     console = Console()
-    parts.prepare_process()
+    prepare_process()
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     gpu = torch.cuda.is_available()

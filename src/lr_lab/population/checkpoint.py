@@ -21,8 +21,8 @@ from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.errors import Unwritable, first_line
 from lr_lab.population.members import Member, State
 from lr_lab.population.network import single_state
-from lr_lab.run import parts
 from lr_lab.run.folder import FINISHED, RunFolder, write_text, written_aside
+from lr_lab.run.parts import Parts
 from lr_lab.run.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def save_as_single(
         groups: parameter groups of the optimizer that a single run would have.
     """
     net, optimizer_state = single_state(snapshot["population"], place)
-    schedule = parts.build_schedule(member.config, data.steps_per_epoch)
+    schedule = Parts.of(member.config, data).schedule
     recorder = Recorder(member.folder, member.config, schedule, data)
     schedule.load_state_dict(snapshot["schedules"][place])
     recorder.load_state_dict(snapshot["records"][place])

@@ -12,8 +12,8 @@ import torch
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.errors import RunBusy, Unwritable, UserError
 from lr_lab.population.network import Population
-from lr_lab.run import parts
 from lr_lab.run.folder import FINISHED, RunFolder, run_path
+from lr_lab.run.parts import Parts
 from lr_lab.run.recorder import RunRecord, device_name
 from lr_lab.run.summary import summarise
 from lr_lab.schedule.position import Position
@@ -74,12 +74,11 @@ def build_member(config: Config, data: InMemoryDataModule) -> Member:
     Raises:
         UserError: a part of the run does not fit the data.
     """
-    if data.smallest_batch == 1:
-        parts.check_smallest_batch(config, parts.build_network(config, data), data)
+    parts = Parts.of(config, data).read()
     folder = RunFolder(run_path(config))
     record = RunRecord(folder, config, data, trained_as="population")
     record.device = device_name(data.device)
-    return Member(config, folder, parts.build_schedule(config, data.steps_per_epoch).position, record)
+    return Member(config, folder, parts.schedule.position, record)
 
 
 @contextmanager
@@ -102,10 +101,9 @@ def populate(
 ) -> Population:
     """The members' population, at their initial weights or in the given state."""
     # A state overwrites the initial weights, so one network can stand for all.
-    nets = [parts.build_network(member.config, data) for member in members[: 1 if state else None]]
-    net = parts.build_network(members[0].config, data)
+    nets = [Parts.of(member.config, data).net for member in members[: 1 if state else None]]
     population = Population(
-        parts.build_module(members[0].config, net, data, members[0].position.rate),
+        Parts.of(members[0].config, data).module,
         nets * (len(members) if state else 1),
         [member.config["optimizer"] for member in members],
         data,

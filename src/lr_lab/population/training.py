@@ -35,9 +35,10 @@ from lr_lab.population.checkpoint import (
 from lr_lab.population.members import Config, Member, Options, State, build_member, enter, populate, refusing
 from lr_lab.population.network import Population, members_of
 from lr_lab.population.trials import fastest_convolution, free_memory, sizes_that_fit
-from lr_lab.run import parts
 from lr_lab.run.folder import run_path
 from lr_lab.run.inputs import code, files
+from lr_lab.run.parts import Parts, build_data, build_trainer
+from lr_lab.run.process import prepare_process
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +64,10 @@ def train_population(configs: Sequence[Config], options: Options) -> dict[str, s
         configs = [config for config in configs if enter(config, held)]
         if not configs:
             return refused
-        parts.prepare_process()
-        data = parts.build_data(configs[0])
+        prepare_process()
+        data = build_data(configs[0])
         data.setup()
-        data.to(parts.build_trainer(configs[0], []).strategy.root_device)
+        data.to(build_trainer(configs[0], []).strategy.root_device)
         if data.device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # pays off: all batches of an epoch but the last have the same shape
         members = []
@@ -244,9 +245,8 @@ class _Training:
 
     def _parameter_groups(self, member: Member) -> list[dict[str, Any]]:
         """The parameter groups of the optimizer that a single run would have."""
-        net = parts.build_network(member.config, self._data)
-        module = parts.build_module(member.config, net, self._data, member.position.rate)
-        return module.configure_optimizers().state_dict()["param_groups"]
+        optimizer = Parts.of(member.config, self._data).module.configure_optimizers()
+        return [{**group, "lr": member.position.rate} for group in optimizer.state_dict()["param_groups"]]
 
     def _write_files(self, members: Sequence[Member], snapshot: State, groups: Mapping[str, Any]) -> None:
         self._checkpoint.write(snapshot)

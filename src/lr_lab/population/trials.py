@@ -14,7 +14,7 @@ import torch
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.population.members import Member, Options, populate
 from lr_lab.population.network import CONVOLUTIONS, MatmulConv2d, Population
-from lr_lab.run import parts
+from lr_lab.run.parts import Parts
 from lr_lab.run.recorder import device_name
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def free_memory() -> None:
 
 def fastest_convolution(members: Sequence[Member], data: InMemoryDataModule, options: Options) -> str:
     """The convolution that the options ask for; without one, the fastest on this device."""
-    net = parts.build_network(members[0].config, data)
+    net = Parts.of(members[0].config, data).net
     if options.convolution or data.device.type != "cuda" or not any(map(MatmulConv2d.expresses, net.modules())):
         return options.convolution or "grouped"
     seconds = {}

@@ -20,12 +20,12 @@ from lr_lab.chance import stream
 from lr_lab.checks import check_number, check_whole_number
 from lr_lab.data.in_memory import InMemoryDataModule
 from lr_lab.errors import UserError
-from lr_lab.modules.block import BlockModule
 from lr_lab.probes.probe import probe_batch, undisturbed
 from lr_lab.probes.sharpness import Sharpness
 from lr_lab.probes.stability import largest_stable_rate
-from lr_lab.run import parts
 from lr_lab.run.folder import write_csv
+from lr_lab.run.parts import Parts, build_trainer
+from lr_lab.run.process import prepare_process
 from lr_lab.run.range_reading import Reading, has_blown_up, is_adaptive, read, result_folder, sentences, suggestion
 
 _SETTINGS = {"lr_min", "lr_max", "steps", "repeats", "blow_up"}
@@ -104,9 +104,10 @@ def losses_at(rates: np.ndarray, config: Mapping[str, Any]) -> np.ndarray:
     Batches, dropout, label smoothing, clipping, precision and device are those of a run. Shorter than `rates` if the
     loss blows up.
     """
-    parts.prepare_process()
-    data, module = _parts(config)
-    trainer = parts.build_trainer(config, [])
+    prepare_process()
+    parts = Parts.of(config).read()
+    data, module = parts.data, parts.module
+    trainer = build_trainer(config, [])
     device = trainer.strategy.root_device
     data.to(device)
     module.to(device).train()
@@ -128,14 +129,6 @@ def losses_at(rates: np.ndarray, config: Mapping[str, Any]) -> np.ndarray:
     return np.array(losses)
 
 
-def _parts(config: Mapping[str, Any]) -> tuple[InMemoryDataModule, BlockModule]:
-    data = parts.build_data(config)
-    net = parts.build_network(config, data)
-    data.setup()
-    parts.check_smallest_batch(config, net, data)
-    return data, parts.build_module(config, net, data, config["lr"])
-
-
 def _batches(data: InMemoryDataModule) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches, epoch after epoch, without end."""
     for epoch in itertools.count():
@@ -145,7 +138,8 @@ def _batches(data: InMemoryDataModule) -> Iterator[tuple[Tensor, Tensor]]:
 
 def _theory(config: Mapping[str, Any]) -> list[str]:
     """A sentence on the curvature at the initial weights; none for Adam, whose preconditioner has yet to form."""
-    data, module = _parts(config)
+    parts = Parts.of(config).read()
+    data, module = parts.data, parts.module
     optimizer = module.configure_optimizers()
     if not isinstance(optimizer, torch.optim.SGD):
         return []

@@ -125,15 +125,13 @@ def _load_weights(config: Config, net: nn.Module) -> None:
 
 
 def check_smallest_batch(config: Config, net: nn.Module, data: InMemoryDataModule) -> None:
-    """Refuses, once the data are read, an epoch that ends with one sample if the network cannot be trained on one.
+    """Refuses an epoch that ends with one sample if the network cannot be trained on one.
 
     Batch norm needs more than one value of a channel.
 
     Raises:
         UserError: the network cannot; the sentence gives another batch size.
     """
-    if data.smallest_batch > 1:
-        return
     inputs, _ = data.gather(data.train, torch.zeros(1, dtype=torch.int64, device=data.train.targets.device))
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():

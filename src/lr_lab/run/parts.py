@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import logging
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import nn
 
 from lr_lab.data.in_memory import InMemoryDataModule
@@ -27,15 +22,74 @@ from lr_lab.modules.regression import Regression
 from lr_lab.probes.probe import Probe
 from lr_lab.run.building import Config, build
 from lr_lab.run.folder import run_path
-from lr_lab.run.network import build_network
-from lr_lab.run.network import check_smallest_batch as check_smallest_batch
+from lr_lab.run.network import build_network, check_smallest_batch
+from lr_lab.run.process import prepare_process
 from lr_lab.schedule.callback import Schedule
 from lr_lab.schedule.foresight import oddities, told_once
 from lr_lab.schedule.sequences import Constant, Warmup
 from lr_lab.schedule.sequences import Sequence as RateSequence
 
-# Parameters of mallopt, from glibc's malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+# More steps per epoch than any dataset has: it lets a schedule be built before data are read.
+_MANY_STEPS = 10**9
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a run is made of. Each part is built from its group of the configuration when it is first asked for.
+
+    Attributes:
+        config: of the run, resolved.
+        data: not read yet, unless somebody did.
+        net: with its initial weights.
+        probes: in the order of their names.
+        schedule: of the rate, once the data are read.
+        module: the LightningModule around the network; the schedule moves its rate.
+
+    Raises:
+        UserError: a part refuses its arguments, or does not fit the others.
+    """
+
+    config: Config
+    data: InMemoryDataModule
+
+    @classmethod
+    def of(cls, config: Config, data: InMemoryDataModule | None = None) -> Parts:
+        """The parts of a run; runs may share their data."""
+        return cls(config, data or build_data(config))
+
+    @cached_property
+    def net(self) -> nn.Module:
+        return build_network(self.config, self.data)
+
+    @cached_property
+    def probes(self) -> list[Probe]:
+        return build_probes(self.config, self.net)
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        return build_schedule(self.config, self.data.steps_per_epoch)
+
+    @cached_property
+    def module(self) -> BlockModule:
+        return build_module(self.config, self.net, self.data, self.config["lr"])
+
+    def check(self) -> Schedule:
+        """Builds every part without reading the data; the schedule that comes back is of very long epochs."""
+        _ = self.probes
+        self.module.configure_optimizers()
+        # Only the data tell the steps of an epoch; with so many of them no schedule is refused that would fit.
+        return build_schedule(self.config, steps_per_epoch=_MANY_STEPS)
+
+    def read(self) -> Parts:
+        """Reads the data, and checks that the network can be trained on the smallest batch."""
+        self.data.setup()
+        if self.data.smallest_batch == 1:
+            check_smallest_batch(self.config, self.net, self.data)
+        return self
+
+    def trainer(self, *others: pl.Callback) -> pl.Trainer:
+        """The Trainer with the schedule, the probes and then other callbacks."""
+        return build_trainer(self.config, [self.schedule, *self.probes, *others])
 
 
 def build_data(config: Config) -> InMemoryDataModule:
@@ -154,31 +208,6 @@ def build_trainer(config: Config, callbacks: Sequence[pl.Callback]) -> pl.Traine
         raise UserError(f"trainer.accelerator={kind} is not available here ({error}); give auto or cpu.") from error
 
 
-def prepare_process() -> None:
-    """Prepares a process for training, once, before other threads compute.
-
-    Lightning's messages go to the run's log only, numbers too small for full precision count as 0, freed memory stays.
-    """
-    # A run trains alone in any task of a Slurm job.
-    rank_zero_only.rank = 0  # type: ignore[attr-defined]
-    logging.getLogger("pytorch_lightning").handlers.clear()
-    logging.getLogger("pytorch_lightning").propagate = True
-    logging.captureWarnings(True)
-    # When a network fits its data, gradients and Adam's averages of them fall below 1e-38. A CPU computes with such
-    # numbers many times slower: after 100 epochs of Adam a step of mnist_cnn took twice as long. The weights after 100
-    # more steps were the same.
-    torch.set_flush_denormal(True)  # in this thread and in threads that it starts
-    # The C library returns activations of some megabytes to the system at every step and takes them back page by page,
-    # which is a quarter of mnist_cnn's step. Only glibc has, and needs, these settings (mallopt(3)).
-    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):
-        mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)  # the largest it takes
-        mallopt(_M_TRIM_THRESHOLD, 2**30)
-
-
-# More steps per epoch than any dataset has: it lets a schedule be built before data are read.
-_MANY_STEPS = 10**9
-
-
 def check_buildable(configs: Sequence[Mapping[str, Any]], trained_here: bool = True) -> list[str]:
     """Builds, without reading data, each combination of parts that the runs have, to find mistakes early.
 
@@ -213,14 +242,9 @@ def check_buildable(configs: Sequence[Mapping[str, Any]], trained_here: bool = T
     prepare_process()
     odd = []
     for config in _distinct(configs, groups):
-        data = build_data(config)
-        net = build_network(config, data)
-        build_probes(config, net)
-        # Only the data tell the steps of an epoch; with so many of them no schedule is refused that would fit.
-        schedule = build_schedule(config, steps_per_epoch=_MANY_STEPS)
+        schedule = Parts.of(config).check()
         if not schedule.position.strategy.per_step:
             odd.append(oddities(schedule.position, config["epochs"]))
-        build_module(config, net, data, schedule.rate).configure_optimizers()
     # Apart from the other parts, because a Trainer takes 10 ms and a sweep seldom has two kinds.
     for config in _distinct(configs, ("trainer",)) if trained_here else ():
         build_trainer(config, [])

@@ -40,36 +40,33 @@ def train(config: dict[str, Any], show_progress: bool = False) -> dict[str, Any]
     if result := folder.finished():
         return result
     # Here and not above: --help, a typing mistake and a finished run should not wait for torch.
-    from lr_lab.run import parts
     from lr_lab.run.inputs import code, files
+    from lr_lab.run.parts import Parts
+    from lr_lab.run.process import prepare_process
     from lr_lab.run.progress import RunProgress
     from lr_lab.run.recorder import Recorder
     from lr_lab.schedule.foresight import oddities
 
-    parts.prepare_process()
-    data = parts.build_data(config)
-    net = parts.build_network(config, data)
+    prepare_process()
+    parts = Parts.of(config)
+    parts.check()  # before there is a folder
     made_by = code(config)  # before the data are read, as somebody may edit it meanwhile
     with folder.training(config, blank=summarise(config, [])):
-        data.setup()
-        parts.check_smallest_batch(config, net, data)
-        schedule = parts.build_schedule(config, data.steps_per_epoch)
+        parts.read()
+        schedule = parts.schedule
         if schedule.position.strategy.per_step:  # the others were judged before (parts.check_buildable)
-            for remark in oddities(schedule.position, config["epochs"], data.steps_per_epoch).values():
+            for remark in oddities(schedule.position, config["epochs"], parts.data.steps_per_epoch).values():
                 log.warning(remark)
                 if show_progress:
                     print(remark, file=sys.stderr)
-        module = parts.build_module(config, net, data, schedule.rate)
-        probes = parts.build_probes(config, net)
-        recorder = Recorder(folder, config, schedule, data, probes)
+        recorder = Recorder(folder, config, schedule, parts.data, parts.probes)
         checkpoint = recorder.restore()
         if checkpoint is None:
-            folder.write_inputs(made_by, files(data))
+            folder.write_inputs(made_by, files(parts.data))
         if not recorder.has_ended:
             display = [RunProgress(config["epochs"], recorder.rows)] if show_progress else []
-            callbacks = [schedule, *probes, recorder, *display]
-            trainer = parts.build_trainer(config, callbacks)
-            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+            trainer = parts.trainer(recorder, *display)
+            trainer.fit(parts.module, parts.data, ckpt_path=checkpoint, weights_only=True)
         return recorder.finish()
 
 
