@@ -265,8 +265,8 @@ def test_one_sweep_takes_over_what_another_process_drops(runs: Callable[..., lis
 
 
 def test_nothing_is_trained_if_one_run_cannot_be_built(run_config: RunConfig) -> None:
-    first = plan([run_config(), run_config("model=fer_cnn")], [["model=mnist_cnn"], ["model=fer_cnn"]])
-    with pytest.raises(UserError, match="model=fer_cnn takes 1x48x48"):
+    first = plan([run_config(), run_config("model=linear")], [["model=mnist_cnn"], ["model=linear"]])
+    with pytest.raises(UserError, match="model=linear does not take two samples"):
         sweep(first)
     assert not any(run.folder.path.exists() for run in first)
 

@@ -45,7 +45,7 @@ def test_plan_names_a_single_run_by_its_folder(run_config: RunConfig) -> None:
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["model=fer_cnn"], "model=fer_cnn takes 1x48x48"),
+        (["model=linear"], "model=linear does not take two samples"),
         (["optimizer.weight_decay=-1"], "weight_decay"),
         (["data.val_fraction=2"], "data.val_fraction=2"),
         (["strategy=plateau", "strategy.patience=-1"], "patience"),
@@ -85,10 +85,10 @@ def test_attempt_says_how_it_ended(run_config: RunConfig) -> None:
     assert attempt(config) == ("completed", None)
     assert run.is_finished
 
-    status, reason = attempt(run_config("model=fer_cnn"))
+    status, reason = attempt(run_config("model=linear"))
     assert status == FAILED
     assert reason
-    assert reason.startswith("model=fer_cnn takes")
+    assert reason.startswith("model=linear does not take")
 
 
 def test_a_failure_that_the_run_has_noted_itself_is_not_noted_twice(run_config: RunConfig) -> None:

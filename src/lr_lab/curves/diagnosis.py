@@ -58,8 +58,8 @@ def diagnose(curve: Curve, thresholds: Thresholds | None = None) -> Diagnosis:
     """The label for the losses of a run; the first rule that holds decides.
 
     - diverged: as `has_diverged`.
-    - collapsed: the training loss had come down, then went back up and stayed there.
-    - overfitting: the validation loss ends above its lowest, the training loss below its value at that time.
+    - collapsed: the training loss had come down, then went back up and stayed there; or both losses went up by less.
+    - overfitting: the validation loss ends above its lowest, the training loss not above its value at that time.
     - oscillating: the losses jump from epoch to epoch until the end.
     - crawling: the validation loss is still falling steadily at the end; or would be, had the rate not been lowered
       to almost nothing before the training loss had come down. The second needs the rates.
