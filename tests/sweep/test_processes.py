@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import REPOSITORY
 
 PROGRAM = """
@@ -37,3 +38,22 @@ def test_the_server_takes_modules_from_where_its_program_takes_them(tmp_path: Pa
         check=True,
     )
     assert done.stdout.split() == ["second", path]
+
+
+SERVED = """
+import signal
+from multiprocessing import forkserver
+from pathlib import Path
+from lr_lab.sweep.processes import start_server
+start_server([])
+status = Path(f"/proc/{forkserver._forkserver._forkserver_pid}/status").read_text()
+[blocked] = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigBlk")]
+print(blocked >> (signal.SIGINT - 1) & 1, signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads signal masks where Linux shows them")
+def test_the_server_is_deaf_to_interrupts_from_its_first_moment() -> None:
+    """A terminal sends Ctrl-C to it, too, and while it imports torch it would answer with a traceback."""
+    done = subprocess.run([sys.executable, "-c", SERVED], capture_output=True, text=True, check=True)
+    assert done.stdout == "1 set()\n"

@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -52,6 +53,7 @@ def start_server(preload: Sequence[str], targets: Collection[str] = ()) -> None:
     _shorten_socket_paths()
     os.environ[preloader.TARGETS] = " ".join(sorted(targets))
     _CONTEXT.set_forkserver_preload([*preload, preloader.__name__])
+    resource_tracker.ensure_running()  # the server would start it, and it lets interrupts through again (Python 3.11)
     with _interrupts_held(), _path_handed_on():
         multiprocessing.forkserver.ensure_running()
 
