@@ -78,7 +78,7 @@ def test_silent_queue_is_no_empty_queue(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ({"cpus_per_run": 0}, "cpus_per_run=0"),
         ({"time_limit": 1.5}, "time_limit=1.5"),
         ({"parallel": 0}, "parallel=0"),
-        ({"array_size": True}, "array_size=True"),
+        ({"array_size": True}, "array_size=true"),
         ({"gpus_per_run": 2}, "one GPU at most"),
         ({"gpus_per_run": "a100:2"}, "one GPU at most"),
         ({"time_limit": 1, "requeue_before": 60}, "no time to train"),
