@@ -22,7 +22,8 @@ _EPOCHS = 5
 _OVERRIDES = ("data.limit=54", "batch_size=16", f"epochs={_EPOCHS}")
 _NETWORKS = {
     "mnist_cnn": ("model.width=0.1",),
-    "fer_cnn": ("model=fer_cnn", "model.width=0.04", "model.size=28", "model.classes=10"),  # has batch norm
+    "fer_cnn": ("model=fer_cnn", "model.width=0.04"),  # has batch norm
+    "resnet20": ("model=resnet20", "epochs=1", "data.limit=20", "batch_size=10"),
 }
 
 
@@ -115,6 +116,7 @@ def test_members_see_the_augmented_pictures_of_their_seed(run_config: Configure,
         *(("mnist_cnn", optimizer) for optimizer in _OPTIMIZERS),
         ("fer_cnn", "momentum"),
         ("fer_cnn", "adamw"),
+        ("resnet20", "momentum"),
     ],
 )
 def test_members_equal_the_same_runs_trained_singly(run_config: Configure, network: str, optimizer: str) -> None:
@@ -126,11 +128,7 @@ def test_members_equal_the_same_runs_trained_singly(run_config: Configure, netwo
     nets = [train_singly(config) for config in configs]
     # Adam makes whole steps of what is mere rounding: the gradient of a bias before batch norm, which the norm undoes.
     adam = optimizer in ("adam", "adamw")
-    undone = {
-        f"features.{i}.bias"
-        for i, layer in enumerate(nets[0].get_submodule("features").children())
-        if isinstance(layer, nn.Conv2d)
-    }
+    undone = {f"{name}.bias" for name, layer in nets[0].named_modules() if isinstance(layer, nn.Conv2d)}
     means = {name for name in nets[0].state_dict() if name.endswith("running_mean")}
     assert_members_are(population, nets, without=undone | means if adam and means else ())
 
