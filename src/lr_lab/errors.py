@@ -59,7 +59,7 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
 def not_there(path: Path, advice: str) -> UserError:
     """A path that does not exist; the sentence ends with a name beside it that is close, if there is one."""
-    return UserError(f"{path} is not there; {advice}{did_you_mean(str(path), list(map(str, path.parent.glob('*'))))}")
+    return UserError(f"{path} is not there; {advice}{did_you_mean(path.name, [p.name for p in path.parent.glob('*')])}")
 
 
 def shown(text: str) -> str:

@@ -370,7 +370,7 @@ def test_what_cannot_work_is_one_sentence_before_anything_is_trained(
 ) -> None:
     (tmp_path / "broken.py").write_text("SGD = undefined")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    done = program(f"output_dir={tmp_path}", *overrides)
+    done = program(*overrides, *[f"output_dir={tmp_path}"] * ("output_dir" not in str(overrides)))
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(said)

@@ -35,12 +35,14 @@ def tidied(arguments: Sequence[str], keys: Sequence[str]) -> list[str]:
         keys: what a person may set, to recognise ``--lr 0.1``.
 
     Raises:
-        UserError: an argument is written as an option that Hydra does not have, a key and its value stand apart, or a
-            value has an unquoted `=`.
+        UserError: an argument is written as an option that Hydra does not have, a key and its value stand apart, a
+            value has an unquoted `=`, or a sweep has a key twice.
     """
     _refuse_options(arguments, keys)
     _refuse_spaces(arguments, keys)
     multirun = [argument for argument in arguments if argument in _MULTIRUN]
+    if multirun:
+        _refuse_twice(arguments)
     rest = [_quoted(argument, bool(multirun)) for argument in arguments if argument not in _MULTIRUN]
     for argument in rest:
         key, _, value = argument.partition("=")
@@ -84,6 +86,18 @@ def _refuse_spaces(arguments: Sequence[str], keys: Sequence[str]) -> None:
         if key.partition(".")[0] in keys and not value and apart and not following[0].startswith(("-", "~")):
             value = "".join(following if following[0] == "=" else following[:1]).removeprefix("=")
             raise UserError(f"{key} and {value} stand apart; write {key}={value}, without spaces.")
+
+
+def _refuse_twice(arguments: Sequence[str]) -> None:
+    """Raises UserError for a sweep over `lr=0.1 lr=0.2`, of which Hydra would train the last alone."""
+    values: dict[str, list[str]] = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if equals and not argument.startswith("-"):
+            values.setdefault(key.lstrip("+"), []).append(value)
+    for key, several in values.items():
+        if len(several) > 1:
+            raise UserError(f"{key} is given {len(several)} times; write all values once: {key}={','.join(several)}")
 
 
 def _quoted(argument: str, multirun: bool) -> str:
