@@ -60,22 +60,29 @@ Epoch = Callable[[], None]  # trains one epoch and validates
 
 @dataclass(frozen=True)
 class Case:
-    """A network at a batch size."""
+    """A network at a batch size, trained on pictures as they are or augmented."""
 
     model: str
     batch_size: int
     steps: int
+    augment: str = "none"
+
+    @property
+    def title(self) -> str:
+        augmented = "" if self.augment == "none" else f", {self.augment}"
+        return f"{self.model}, batch {self.batch_size}{augmented}"
 
     @property
     def overrides(self) -> list[str]:
         """Overrides for the configuration of a run of ours."""
-        channels, size = (3, 32) if self.model == "cifar_cnn" else (1, 28)
+        channels, size = (3, 32) if self.model in ("cifar_cnn", "resnet20") else (1, 28)
         return [
             "data=random_images",
             f"data.samples={self.steps * self.batch_size}",
             f"data.channels={channels}",
             f"data.size={size}",
             f"model={self.model}",
+            f"augment={self.augment}",
             f"batch_size={self.batch_size}",
             "optimizer=momentum",
             "lr=0.001",
@@ -86,15 +93,21 @@ class Case:
 
 
 class Images(Dataset[tuple[Tensor, int]]):
-    """As torchvision's datasets serve them: a PIL image, transformed when asked for."""
+    """As torchvision's datasets serve them: a PIL image, transformed when asked for.
 
-    def __init__(self, split: Split) -> None:
+    Args:
+        split: whose pictures.
+        augmented: whether each is cropped after padding and flipped, as `augment=crop_flip` does.
+    """
+
+    def __init__(self, split: Split, augmented: bool = False) -> None:
         self._pixels = split.inputs.movedim(1, -1).squeeze(-1).cpu().numpy()
         self._labels = split.targets.tolist()
         self._to_pil = transforms.ToPILImage()
         channels = split.inputs.shape[1]
         normalize = transforms.Normalize((0.5,) * channels, (0.25,) * channels)
-        self._transform = transforms.Compose([transforms.ToTensor(), normalize])
+        crop_flip = [transforms.RandomCrop(split.inputs.shape[-1], padding=4), transforms.RandomHorizontalFlip()]
+        self._transform = transforms.Compose([*(crop_flip if augmented else ()), transforms.ToTensor(), normalize])
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -105,7 +118,7 @@ class Images(Dataset[tuple[Tensor, int]]):
 
 def loaders(data: InMemoryDataModule) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Loaders as people write them: shuffled batches to train on, batches of 256 to validate on."""
-    train = DataLoader(Images(data.train), batch_size=data.batch_size, shuffle=True)
+    train = DataLoader(Images(data.train, data.augmentation is not None), batch_size=data.batch_size, shuffle=True)
     return train, DataLoader(Images(data.val), batch_size=256)
 
 
@@ -168,7 +181,7 @@ class Template(pl.LightningModule):
 
 
 def bare_loop(net: nn.Module, data: InMemoryDataModule) -> Epoch:
-    """(c) Nothing but the arithmetic, on tensors in memory, the channel innermost."""
+    """(c) Nothing but the arithmetic, on tensors in memory, the channel innermost; augmentation is ours."""
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
 
@@ -320,7 +333,7 @@ def draw(medians: dict[Case, dict[str, float]], machine: str, file: Path) -> Non
         axis.bar_label(bars, fmt="%.1f", padding=2)
         axis.margins(x=0.18)
         axis.invert_yaxis()
-        axis.set_title(f"{case.model}, batch {case.batch_size}", fontsize=10)
+        axis.set_title(case.title, fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_xlabel("ms per step")
     figure.suptitle(f"Training and validating, {machine}", fontsize=10)
@@ -330,7 +343,7 @@ def draw(medians: dict[Case, dict[str, float]], machine: str, file: Path) -> Non
 
 def markdown(medians: dict[Case, dict[str, float]], machine: str) -> str:
     """The table of the README."""
-    titles = [f"{case.model}, batch {case.batch_size}" for case in medians]
+    titles = [case.title for case in medians]
     lines = [f"| ms per step on {machine} | " + " | ".join(titles) + " |", "|---|" + "---:|" * len(titles)]
     for name in next(iter(medians.values())):
         lines.append(f"| {WHAT[name]} | " + " | ".join(f"{median[name]:.2f}" for median in medians.values()) + " |")
@@ -344,13 +357,20 @@ def show(medians: dict[Case, dict[str, float]], machine: str, console: Console) 
     table = Table(title=f"milliseconds per optimizer step, validation included, on {machine}")
     table.add_column("")
     for case in medians:
-        table.add_column(f"{case.model}\nbatch {case.batch_size}", justify="right")
+        table.add_column(case.title.replace(", ", "\n"), justify="right")
     for name in next(iter(medians.values())):
         table.add_row(WHAT[name], *(f"{median[name]:.2f}" for median in medians.values()))
     table.add_section()
     for name in ratios(next(iter(medians.values()))):
         table.add_row(name, *(f"{ratios(median)[name]:.2f}" for median in medians.values()))
     console.print(table)
+
+
+def cases(cfg: DictConfig) -> list[Case]:
+    """Each network at each batch size, and resnet20 with augmentation, unless `augmented_steps` is 0."""
+    plain = [Case(model, size, cfg.steps) for model in cfg.models for size in cfg.batch_sizes]
+    augmented = [Case("resnet20", cfg.batch_sizes[0], cfg.augmented_steps, "crop_flip")]
+    return plain + (augmented if cfg.augmented_steps else [])
 
 
 def benchmark(cfg: DictConfig) -> None:
@@ -365,19 +385,15 @@ def benchmark(cfg: DictConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     medians: dict[Case, dict[str, float]] = {}
     rows = []
-    for model in cfg.models:
-        for batch_size in cfg.batch_sizes:
-            case = Case(model, batch_size, cfg.steps)
-            rounds = []
-            for number, times in enumerate(measure(case, cfg.rounds, folder), start=1):
-                console.print(f"{model}, batch {batch_size}, round {number} of {cfg.rounds}", highlight=False)
-                rounds.append(times)
-                rows += [
-                    {"model": model, "batch_size": batch_size, "round": number, "contender": k, "ms_per_step": v}
-                    for k, v in times.items()
-                ]
-            medians[case] = {name: statistics.median(times[name] for times in rounds) for name in rounds[0]}
-            medians[case] |= sweeps(case, folder)
+    for case in cases(cfg):
+        rounds = []
+        about = {"model": case.model, "batch_size": case.batch_size, "augment": case.augment}
+        for number, times in enumerate(measure(case, cfg.rounds, folder), start=1):
+            console.print(f"{case.title}, round {number} of {cfg.rounds}", highlight=False)
+            rounds.append(times)
+            rows += [about | {"round": number, "contender": k, "ms_per_step": v} for k, v in times.items()]
+        medians[case] = {name: statistics.median(times[name] for times in rounds) for name in rounds[0]}
+        medians[case] |= sweeps(case, folder)
     write_csv(folder / "benchmark.csv", list(rows[0]), rows)
     (folder / "benchmark.md").write_text(markdown(medians, machine), encoding="utf-8")
     draw(medians, machine, folder / "benchmark.png")
