@@ -388,7 +388,7 @@ def test_the_command_writes_the_index_alone(made: Path) -> None:
     index = made.parent / "index.md"
     command = [sys.executable, "-m", "src.report", "index=true", f"output_dir={made.parent.parent}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=CONFIG_DIR.parent)
-    assert (done.returncode, done.stdout) == (0, f"The index is {index.with_suffix(".html")}.\n")
+    assert (done.returncode, done.stdout) == (0, f"The index is {index.with_suffix('.html')}.\n")
     assert "[decay_mnist](decay_mnist/report.md)" in index.read_text()
 
 
