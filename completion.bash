@@ -10,7 +10,7 @@ _lr_lab_completion() {
         [[ -d src ]] || return
         choices=$(printf '%s\n' src/*.py | sed 's/\.py$//; s/^src\//src./; /__init__/d')
     elif [[ $word == study=* && -d conf/studies ]]; then
-        choices=$(printf '%s\n' conf/studies/*.yaml outputs/*/ | sed -E 's/\.yaml$|\/$//; s/.*\//study=/; /[*]|=reports$/d')
+        choices=$(printf '%s\n' conf/studies/*.yaml outputs/*/ | sed -E 's/\.yaml$|\/$//; s/.*\//study=/; /[*]|=reports$/d' | sort -u)
     elif [[ ${words[2]} == src.* ]]; then
         # Of several values, strategy=epoch,cutoff, the last one is completed.
         start=${word%"${word##*[=,[]}"}
