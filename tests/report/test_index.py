@@ -13,7 +13,7 @@ from synthetic_study import write_decay_study, write_run
 
 from lr_lab.errors import UserError
 from lr_lab.report.evidence import OUTCOMES
-from lr_lab.report.index import read_summaries, with_answers, write_index
+from lr_lab.report.index import described, read_summaries, with_answers, write_index
 from lr_lab.report.making import make_report
 
 MARKS = "<!-- answer: `python -m src.report index=true` writes this from the reports -->\n<!-- end of answer -->"
@@ -56,7 +56,7 @@ def test_no_report_no_index(tmp_path: Path) -> None:
 def test_readme_says_what_the_reports_say() -> None:
     readme = (REPOSITORY / "README.md").read_text()
     leading = OmegaConf.load(REPOSITORY / "conf" / "report.yaml").leading
-    summaries = read_summaries(REPOSITORY / "outputs" / "reports")
+    summaries = described(read_summaries(REPOSITORY / "outputs" / "reports"))
     assert with_answers(readme, summaries, leading) == readme, "python -m src.report index=true writes it anew"
     for name in leading:
         assert " ".join(summaries[name]["answer"]) in readme
@@ -68,6 +68,10 @@ def test_a_kept_summary_is_that_of_its_results(tmp_path: Path, name: str) -> Non
     shutil.copytree(kept, tmp_path / "reports" / name)  # the report is rebuilt from what the earlier one kept
     make_report(name, tmp_path)
     assert read_summaries(tmp_path / "reports")[name] == read_summaries(kept.parent)[name]
+
+
+def test_readme_counts_no_first_look() -> None:
+    assert list(described({"decay_mnist": {"runs": 1}, "demo": {"runs": 27}})) == ["decay_mnist"]
 
 
 def test_other_answers_make_another_readme() -> None:

@@ -93,7 +93,12 @@ def write_answers(reports: Path, leading: Sequence[str]) -> None:
     checkout = CONFIG_DIR.parent
     if reports.resolve() == checkout / REPORTS:
         readme = checkout / "README.md"
-        write_text(readme, with_answers(readme.read_text(), read_summaries(reports), leading))
+        write_text(readme, with_answers(readme.read_text(), described(read_summaries(reports)), leading))
+
+
+def described(summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The summaries of studies that a file in conf/studies describes: README counts no one's first looks."""
+    return {name: one for name, one in summaries.items() if (CONFIG_DIR / "studies" / f"{name}.yaml").exists()}
 
 
 def with_answers(readme: str, summaries: Mapping[str, Mapping[str, Any]], leading: Sequence[str]) -> str:
