@@ -28,6 +28,7 @@ def measured(**changes: Any) -> Findings:
     return findings
 
 
+@pytest.mark.slow
 def test_everything_is_measured_and_shown(tmp_path: Path) -> None:
     findings = measured()
 

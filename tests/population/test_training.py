@@ -451,6 +451,7 @@ def test_memory_that_one_member_exceeds_is_an_error(
         train_population(grid("large")[:2], Options())
 
 
+@pytest.mark.slow
 def test_with_dropout_members_are_single_runs_in_distribution(run_config: Configure) -> None:
     """Ten seeds: the same initial weights and batches, other masks; compared in pairs."""
 

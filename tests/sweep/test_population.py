@@ -105,6 +105,7 @@ def test_runs_of_a_population_that_fails_are_trained_singly(runs: Callable[..., 
     assert [run.result()["status"] for run in some] == ["completed"] * 2
 
 
+@pytest.mark.slow
 def test_what_training_singly_would_not_mend_is_not_tried(runs: Callable[..., list[Run]]) -> None:
     endless = "epochs=100000"  # so that it still trains when it is stopped, however slow this machine is
     some = runs(f"lr=0.1 {endless}", f"lr=0.05 {endless}")
